@@ -1,0 +1,151 @@
+package binfmt
+
+import (
+	"bytes"
+	"debug/elf"
+	"fmt"
+)
+
+// elfObject inspects relocatable code: its symbols, whether there is code at all, whether it is position-independent.
+func (in *inspector) elfObject(e *elfFile, f *File) error {
+	slim, err := e.hasOnlyLTO()
+	if err != nil {
+		return fmt.Errorf("read ELF section names: %w", err)
+	}
+	f.SlimLTO = slim
+	err = in.elfSymbols(e, elf.SHT_SYMTAB, symbolPrefix, func(name []byte, symbol Symbol) error {
+		in.evidence.add(name, symbol.Defined)
+		if bytes.Equal(name, []byte("__gnu_lto_slim")) {
+			f.SlimLTO = true
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read ELF symbols: %w", err)
+	}
+	if !in.nonPIC {
+		if err := in.absoluteCode(e); err != nil {
+			return fmt.Errorf("read ELF relocations: %w", err)
+		}
+	}
+	return nil
+}
+
+// hasOnlyLTO says whether GCC's intermediate representation stands in place of code: sections .gnu.lto_… and nothing to load.
+func (e *elfFile) hasOnlyLTO() (bool, error) {
+	for i := range e.sections {
+		s := &e.sections[i]
+		if elf.SectionFlag(s.flags)&elf.SHF_ALLOC != 0 && s.size > 0 && s.typ != elf.SHT_NOTE {
+			return false, nil
+		}
+	}
+	if uint64(e.names) >= uint64(len(e.sections)) || e.names == 0 {
+		return false, nil
+	}
+	table, err := e.sub(&e.sections[e.names])
+	if err != nil {
+		return false, err
+	}
+	names := &nameTable{s: table}
+	for i := range e.sections {
+		if s := &e.sections[i]; s.typ == elf.SHT_PROGBITS && s.size > 0 {
+			name, err := names.prefix(int64(s.name), len(".gnu.lto_"))
+			if err != nil || bytes.Equal(name, []byte(".gnu.lto_")) {
+				return err == nil, err
+			}
+		}
+	}
+	return false, nil
+}
+
+// absoluteRelocations maps machines to the relocations that linkers refuse in code of a shared library, or that would make
+// the loader write to it.
+var absoluteRelocations = map[elf.Machine][]uint32{
+	elf.EM_X86_64: {uint32(elf.R_X86_64_32), uint32(elf.R_X86_64_32S), uint32(elf.R_X86_64_TPOFF32)},
+	elf.EM_386:    {uint32(elf.R_386_32)},
+	elf.EM_ARM: {
+		uint32(elf.R_ARM_MOVW_ABS_NC), uint32(elf.R_ARM_MOVT_ABS),
+		uint32(elf.R_ARM_THM_MOVW_ABS_NC), uint32(elf.R_ARM_THM_MOVT_ABS),
+	},
+}
+
+// absoluteCode looks for such relocations. On x32, class 32 of the same machine, they are ordinary pointers.
+func (in *inspector) absoluteCode(e *elfFile) error {
+	absolute := absoluteRelocations[e.machine]
+	if absolute == nil || e.wide != (e.machine == elf.EM_X86_64) {
+		return nil
+	}
+	for i := range e.sections {
+		s := &e.sections[i]
+		if s.typ != elf.SHT_RELA && s.typ != elf.SHT_REL || uint64(s.info) >= uint64(len(e.sections)) {
+			continue
+		}
+		if elf.SectionFlag(e.sections[s.info].flags)&elf.SHF_EXECINSTR == 0 {
+			continue
+		}
+		width := e.pick(16, 8)
+		if s.typ == elf.SHT_RELA {
+			width = e.pick(24, 12)
+		}
+		err := e.s.records(int64(s.off), int64(s.size)/int64(width), width, &in.records, func(b []byte) error {
+			typ := e.order.Uint32(b[e.pick(8, 4):]) // the low half of r_info: both machines are little-endian
+			if !e.wide {
+				typ &= 0xff
+			}
+			for _, a := range absolute {
+				if typ == a {
+					in.nonPIC = true
+					return errDone
+				}
+			}
+			return nil
+		})
+		if err != nil && err != errDone {
+			return err
+		}
+		if in.nonPIC {
+			return nil
+		}
+	}
+	return nil
+}
+
+// elfSymbols calls visit for each global or weak symbol of the table of a type, SHT_SYMTAB or SHT_DYNSYM, with at
+// most limit bytes of its name.
+func (in *inspector) elfSymbols(e *elfFile, typ elf.SectionType, limit int, visit symbolVisitor) error {
+	section := e.find(typ)
+	if section == nil {
+		return nil
+	}
+	if section.typ == elf.SHT_NOBITS || uint64(section.link) >= uint64(len(e.sections)) {
+		return malformed("the symbol table names section %d as its strings, of %d", section.link, len(e.sections))
+	}
+	table, err := e.sub(&e.sections[section.link])
+	if err != nil {
+		return err
+	}
+	names := &nameTable{s: table}
+	if err := names.load(&in.names); err != nil {
+		return err
+	}
+	width := e.pick(24, 16)
+	skip := min(int64(section.info), int64(section.size)/int64(width)) // the local symbols come first
+	count := int64(section.size)/int64(width) - skip
+	return e.s.records(int64(section.off)+skip*int64(width), count, width, &in.records, func(b []byte) error {
+		info, other, shndx := b[e.pick(4, 12)], b[e.pick(5, 13)], elf.SectionIndex(e.order.Uint16(b[e.pick(6, 14):]))
+		bind := elf.ST_BIND(info)
+		if bind == elf.STB_LOCAL {
+			return nil
+		}
+		name, err := names.prefix(int64(e.order.Uint32(b)), limit)
+		if err != nil || len(name) == 0 {
+			return err
+		}
+		visibility := elf.ST_VISIBILITY(other)
+		return visit(name, Symbol{
+			Defined: shndx != elf.SHN_UNDEF,
+			Weak:    bind == elf.STB_WEAK,
+			Hidden:  visibility == elf.STV_HIDDEN || visibility == elf.STV_INTERNAL,
+		})
+	})
+}
