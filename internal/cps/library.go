@@ -1,0 +1,37 @@
+package cps
+
+import (
+	"path"
+	"strings"
+)
+
+// LibraryName is the name that a linker's -l finds a library file by, whatever its kind and version: "z" for libz.a,
+// libz.so, libz.so.1.2, libz.dylib, z.lib and z.dll. It is empty for a file that is no library.
+func LibraryName(file string) string {
+	base := path.Base(strings.ReplaceAll(file, `\`, "/"))
+	name, isLib := strings.CutPrefix(base, "lib")
+	if !isLib || name == "" || name[0] == '.' {
+		name, isLib = base, false
+	}
+	for _, suffix := range []string{".dll.a", ".dll.lib", ".a", ".so", ".dylib", ".tbd", ".lib", ".dll"} {
+		if stem, ok := strings.CutSuffix(name, suffix); ok {
+			return stem
+		}
+	}
+	if i := strings.Index(name, ".so."); i > 0 && isLib {
+		return name[:i]
+	}
+	return ""
+}
+
+// stem is a component's name without what tells its kind.
+func stem(name string) string {
+	for _, kind := range []string{"static", "shared"} {
+		for _, separator := range []string{"-", "_", ""} {
+			if s, ok := strings.CutSuffix(name, separator+kind); ok && s != "" {
+				return s
+			}
+		}
+	}
+	return name
+}

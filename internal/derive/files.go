@@ -1,0 +1,153 @@
+package derive
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/ocipkg/ocipkg/internal/cps"
+)
+
+// fromFiles adds a component for each library that nothing has described yet, or, where there is none at all, one for
+// the headers. They are the default components unless .pc files gave others.
+func (d *derivation) fromFiles() error {
+	if d.result == nil {
+		d.start()
+	}
+	includes, err := d.includes()
+	if err != nil {
+		return err
+	}
+	described := d.described()
+	var libraries []*library
+	for _, l := range d.libraries.list {
+		again := slices.ContainsFunc(libraries, func(other *library) bool { return other.name == l.name })
+		if !again && !described[l.archive] && !described[l.link] && !described[l.runtime] {
+			libraries = append(libraries, l)
+		}
+	}
+	alone := len(d.result.Components) == 0
+	names := map[string]string{}
+	for _, l := range libraries {
+		names[l.name] = d.addFile(l, includes)
+	}
+	if len(d.result.Components) == 0 && len(includes) > 0 {
+		name := d.opts.Name
+		if name == "" {
+			name = "headers"
+		}
+		d.result.Components[name] = &cps.Component{Type: cps.Interface}
+		d.result.Components[name].Includes = cps.All(includes...)
+		d.result.DefaultComponents = []string{name}
+	}
+	if alone {
+		for _, l := range libraries {
+			d.result.DefaultComponents = append(d.result.DefaultComponents, names[l.name])
+		}
+	}
+	d.requireWithin(libraries, names)
+	d.require()
+	return nil
+}
+
+// described is the set of files in the tree that a component has already.
+func (d *derivation) described() map[string]bool {
+	files := map[string]bool{}
+	for _, c := range d.result.Components {
+		for _, file := range append([]string{c.Location, c.LinkLocation}, c.LinkLibraries...) {
+			if name, ok := unmarked(file); ok {
+				files[name] = true
+			}
+		}
+	}
+	return files
+}
+
+// addFile adds the component of one library. What its shared library needs, its archive needs when linked.
+func (d *derivation) addFile(l *library, includes []string) string {
+	archive, dylib := l.twins()
+	needs := d.libraries.needs(l)
+	if archive != nil {
+		archive.Includes = cps.All(includes...)
+		if needs.cxx {
+			archive.LinkLanguages = []string{"cpp"}
+		}
+		archive.LinkLibraries = needs.system
+		if d.opts.SystemLibs != nil {
+			archive.LinkLibraries = slices.Clone(d.opts.SystemLibs)
+		}
+		for _, name := range rustLibraries(d.opts.NativeStaticLibs[l.name]) {
+			if !slices.Contains(archive.LinkLibraries, name) {
+				archive.LinkLibraries = append(archive.LinkLibraries, name)
+			}
+		}
+	}
+	if dylib != nil {
+		dylib.Includes = cps.All(includes...)
+	}
+	return d.result.AddTwins(componentName(l.name), archive, dylib)
+}
+
+// requireWithin makes libraries of the tree require each other as their shared libraries do. A circle, which
+// loaders allow and linkers do not, is left open.
+func (d *derivation) requireWithin(libraries []*library, names map[string]string) {
+	edges := map[string][]string{}
+	for _, l := range libraries {
+		for _, other := range d.libraries.needs(l).within {
+			to := names[other]
+			if to == "" || to == names[l.name] || reaches(edges, to, names[l.name]) {
+				continue
+			}
+			edges[names[l.name]] = append(edges[names[l.name]], to)
+			for _, c := range d.twinsOf(names[l.name]) {
+				if c.Type == cps.Dylib {
+					c.DyldRequires = append(c.DyldRequires, ":"+to)
+				} else {
+					c.LinkRequires = append(c.LinkRequires, ":"+to)
+				}
+			}
+		}
+	}
+}
+
+func reaches(edges map[string][]string, from, to string) bool {
+	return from == to || slices.ContainsFunc(edges[from], func(next string) bool { return reaches(edges, next, to) })
+}
+
+// twinsOf gives the component, or the two that it chooses between.
+func (d *derivation) twinsOf(name string) []*cps.Component {
+	c := d.result.Components[name]
+	if c.Configurations == nil {
+		return []*cps.Component{c}
+	}
+	var list []*cps.Component
+	for _, configuration := range []string{cps.StaticConfiguration, cps.SharedConfiguration} {
+		for _, spec := range c.Configurations[configuration].Requires {
+			list = append(list, d.result.Components[cps.ParseSpec(spec).Component])
+		}
+	}
+	return list
+}
+
+// includes are the directories with headers: include, and Debian's directory for the platform below it.
+func (d *derivation) includes() ([]string, error) {
+	if !d.tree.isDir("include") {
+		return nil, nil
+	}
+	dirs := []string{marked("include")}
+	sub, err := d.tree.multiarch("include")
+	for _, dir := range sub {
+		dirs = append(dirs, marked(dir))
+	}
+	return dirs, err
+}
+
+// componentName replaces what may not be in a component's name.
+func componentName(name string) string {
+	return strings.Map(func(r rune) rune {
+		if r <= ' ' || r == 0x7f || strings.ContainsRune("/@:", r) {
+			return '_'
+		}
+		return r
+	}, path.Base(name))
+}

@@ -1,0 +1,199 @@
+package derive
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/ocipkg/ocipkg/internal/binfmt"
+	"github.com/ocipkg/ocipkg/internal/cps"
+)
+
+// maxLinks bounds how many symbolic links one name goes through.
+const maxLinks = 40
+
+// tree is a file system whose symbolic links are followed here, since not every [fs.FS] follows them itself.
+type tree struct {
+	fsys      fs.FS
+	inspected map[string]*binfmt.File
+}
+
+func newTree(fsys fs.FS) *tree {
+	return &tree{fsys: fsys, inspected: map[string]*binfmt.File{}}
+}
+
+// resolve follows the symbolic links of every element of name and gives the file or directory it ends at. A link that
+// leads out of the tree gives fs.ErrNotExist, as does a missing file.
+func (t *tree) resolve(name string) (string, fs.FileInfo, error) {
+	done, rest := ".", strings.Split(path.Clean(name), "/")
+	info, err := fs.Stat(t.fsys, ".")
+	for hops := 0; len(rest) > 0 && err == nil; {
+		element := rest[0]
+		rest = rest[1:]
+		if element == ".." || !info.IsDir() {
+			return "", nil, &fs.PathError{Op: "resolve", Path: name, Err: fs.ErrNotExist}
+		}
+		next := path.Join(done, element)
+		if info, err = fs.Lstat(t.fsys, next); err != nil {
+			break
+		}
+		if info.Mode()&fs.ModeSymlink == 0 {
+			done = next
+			continue
+		}
+		var target string
+		if target, err = fs.ReadLink(t.fsys, next); err != nil {
+			break
+		}
+		target = strings.ReplaceAll(target, `\`, "/")
+		if hops++; hops > maxLinks || path.IsAbs(target) {
+			return "", nil, &fs.PathError{Op: "resolve", Path: name, Err: fs.ErrNotExist}
+		}
+		target = path.Join(done, target)
+		if target == ".." || strings.HasPrefix(target, "../") {
+			return "", nil, &fs.PathError{Op: "resolve", Path: name, Err: fs.ErrNotExist}
+		}
+		rest = append(strings.Split(target, "/"), rest...)
+		done = "."
+		if info, err = fs.Stat(t.fsys, "."); err != nil {
+			break
+		}
+	}
+	return done, info, err
+}
+
+// isDir says whether name is a directory.
+func (t *tree) isDir(name string) bool {
+	_, info, err := t.resolve(name)
+	return err == nil && info.IsDir()
+}
+
+// isFile says whether name is a regular file.
+func (t *tree) isFile(name string) bool {
+	_, info, err := t.resolve(name)
+	return err == nil && info.Mode().IsRegular()
+}
+
+// list gives the names in a directory, sorted; none when it is not there.
+func (t *tree) list(dir string) ([]string, error) {
+	resolved, info, err := t.resolve(dir)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir() {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	entries, err := fs.ReadDir(t.fsys, resolved)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// read gives the bytes of a file of at most limit bytes.
+func (t *tree) read(name string, limit int64) ([]byte, error) {
+	resolved, _, err := t.resolve(name)
+	if err != nil {
+		return nil, err
+	}
+	f, err := t.fsys.Open(resolved)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(text)) > limit {
+		err = fmt.Errorf("read %s: the file is larger than %d bytes", name, limit)
+	}
+	return text, err
+}
+
+// inspect says what compiled code a file holds; nil for a file that is none, such as a linker script.
+func (t *tree) inspect(name string) (*binfmt.File, error) {
+	resolved, info, err := t.resolve(name)
+	if err != nil {
+		return nil, err
+	}
+	if file, ok := t.inspected[resolved]; ok {
+		return file, nil
+	}
+	f, err := t.fsys.Open(resolved)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	r, size := io.ReaderAt(nil), info.Size()
+	if at, ok := f.(io.ReaderAt); ok {
+		r = at
+	} else {
+		content, err := io.ReadAll(f)
+		if err != nil {
+			return nil, err
+		}
+		r, size = bytes.NewReader(content), int64(len(content))
+	}
+	file, err := binfmt.Inspect(r, size)
+	if errors.Is(err, binfmt.ErrNotBinary) {
+		file, err = nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the library %s: %w", name, err)
+	}
+	t.inspected[resolved] = file
+	return file, nil
+}
+
+// inspect is tree.inspect for a library that is linked as its name says even if its content cannot be understood.
+func (d *derivation) inspect(name string) (*binfmt.File, error) {
+	file, err := d.tree.inspect(name)
+	if errors.Is(err, binfmt.ErrMalformed) {
+		d.warn("%v: the system libraries that it needs are not known", err)
+		return nil, nil
+	}
+	return file, err
+}
+
+// multiarch lists the sub-directories of dir that are named for a platform, as Debian has them: lib/x86_64-linux-gnu.
+func (t *tree) multiarch(dir string) ([]string, error) {
+	names, err := t.list(dir)
+	var found []string
+	for _, name := range names {
+		if isTriplet(name) && t.isDir(path.Join(dir, name)) {
+			found = append(found, path.Join(dir, name))
+		}
+	}
+	return found, err
+}
+
+// isTriplet says whether a directory is named as architecture-kernel-abi.
+func isTriplet(name string) bool {
+	parts := strings.Split(name, "-")
+	return len(parts) == 3 && (parts[1] == "linux" || parts[1] == "kfreebsd") || name == "i386-gnu" || name == "x86_64-gnu"
+}
+
+// marked is the path of a file in the tree as descriptions write it.
+func marked(name string) string {
+	if name == "." {
+		return cps.PrefixMarker
+	}
+	return cps.PrefixMarker + "/" + name
+}
+
+// unmarked is the path in the tree of a marked path; ok is false for one that does not begin with the marker.
+func unmarked(file string) (name string, ok bool) {
+	if file == cps.PrefixMarker {
+		return ".", true
+	}
+	name, ok = strings.CutPrefix(file, cps.PrefixMarker+"/")
+	return path.Clean(name), ok
+}

@@ -1,0 +1,103 @@
+package pkgconf
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/ocipkg/ocipkg/internal/cps"
+)
+
+// emptyTree is a package without files.
+type emptyTree struct{}
+
+func (emptyTree) Library(Flag, []string) (archive, dylib *cps.Attributes) { return nil, nil }
+func (emptyTree) Include(dir string) []string                             { return []string{dir} }
+func (emptyTree) Module(string) bool                                      { return false }
+
+// libraryTree has the libraries whose names it lists, in both kinds unless the name ends in .a or .so, and the modules.
+type libraryTree struct{ libraries, modules []string }
+
+func (t libraryTree) Library(f Flag, _ []string) (archive, dylib *cps.Attributes) {
+	if slices.Contains(t.libraries, f.Value) || slices.Contains(t.libraries, f.Value+".a") {
+		archive = &cps.Attributes{Location: "@prefix@/lib/lib" + f.Value + ".a"}
+	}
+	if slices.Contains(t.libraries, f.Value) || slices.Contains(t.libraries, f.Value+".so") {
+		dylib = &cps.Attributes{Location: "@prefix@/lib/lib" + f.Value + ".so"}
+	}
+	return archive, dylib
+}
+func (libraryTree) Include(dir string) []string { return []string{dir} }
+func (t libraryTree) Module(id string) bool     { return slices.Contains(t.modules, id) }
+
+func summary(c *cps.Component) string {
+	if c == nil {
+		return "none"
+	}
+	words := []string{c.Type, strings.TrimPrefix(c.Location, "@prefix@/lib/")}
+	for _, list := range [][]string{c.LinkLibraries, c.LinkFlags, c.Requires, c.LinkRequires, c.CompileRequires, c.DyldRequires} {
+		words = append(words, strings.Join(list, ","))
+	}
+	return strings.Join(words, "|")
+}
+
+func TestAModuleBecomesAStaticAndASharedComponent(t *testing.T) {
+	for name, test := range map[string]struct {
+		fields         string
+		tree           libraryTree
+		static, shared string
+	}{
+		"both kinds": {
+			"Libs: -L/lib -lz -lm\nLibs.private: -lrt -pthread", libraryTree{libraries: []string{"z"}},
+			"archive|libz.a|m,rt|-pthread||||", "dylib|libz.so|m|||||",
+		},
+		"private requirements": {
+			"Libs: -lz\nRequires: a\nRequires.private: b, other >= 2", libraryTree{libraries: []string{"z"}, modules: []string{"a", "b"}},
+			"archive|libz.a|||:a|:b,other|:b,other|", "dylib|libz.so|||:a||:b,other|:b,other",
+		},
+		"static only": {"Libs: -lz", libraryTree{libraries: []string{"z.a"}}, "archive|libz.a||||||", "none"},
+		"shared only": {"Libs: -lz\nLibs.private: -lm", libraryTree{libraries: []string{"z.so"}}, "none", "dylib|libz.so||||||"},
+		"no library":  {"Requires: a", libraryTree{}, "interface||||a|||", "interface||||a|||"},
+		"two libraries": {
+			"Libs: -lm -lfoo -lbar", libraryTree{libraries: []string{"foo", "bar"}},
+			"archive|libfoo.a|m,@prefix@/lib/libbar.a|||||", "dylib|libfoo.so|m,@prefix@/lib/libbar.so|||||",
+		},
+		"a group": {
+			"Libs: -Wl,--start-group -lfoo -lm -Wl,--end-group", libraryTree{libraries: []string{"foo"}},
+			"interface||-Wl,--start-group,@prefix@/lib/libfoo.a,m,-Wl,--end-group|||||",
+			"interface||-Wl,--start-group,@prefix@/lib/libfoo.so,m,-Wl,--end-group|||||",
+		},
+		"what only the builder had": {
+			"Libs: -L/build/lib -Wl,-rpath,/build/lib -lfoo /usr/lib/libm.so -framework Foo", libraryTree{libraries: []string{"foo.a"}},
+			"archive|libfoo.a|m,-framework Foo|||||", "none",
+		},
+		"itself again": {"Libs: -lfoo -lfoo\nLibs.private: -lfoo", libraryTree{libraries: []string{"foo.a"}}, "archive|libfoo.a||||||", "none"},
+	} {
+		text := "Name: x\nDescription: x\nVersion: 1\n" + test.fields + "\n"
+		static, shared := evaluate(t, text, "x.pc").Components(test.tree)
+		if got := summary(static); got != test.static {
+			t.Errorf("%s, static: got %s, want %s", name, got, test.static)
+		}
+		if got := summary(shared); got != test.shared {
+			t.Errorf("%s, shared: got %s, want %s", name, got, test.shared)
+		}
+	}
+}
+
+func TestCompilerFlagsKeepTheirMeaning(t *testing.T) {
+	text := "Name: x\nDescription: x\nVersion: 1\nCflags: -I/a -isystem /b -I/a -DX -DY= -DZ=\\\"q\\\" -pthread -std=c99\nCflags.private: -DSTATIC\n"
+	static, shared := evaluate(t, text, "x.pc").Components(emptyTree{})
+	if got := static.Includes.For("c"); !slices.Equal(got, []string{"/a", "/b"}) {
+		t.Errorf("includes: %q", got)
+	}
+	if got := static.CompileFlags.For("c"); !slices.Equal(got, []string{"-pthread", "-std=c99"}) {
+		t.Errorf("flags: %q", got)
+	}
+	d := static.Definitions.For("c")
+	if len(d) != 4 || d["X"] != nil || *d["Y"] != "" || *d["Z"] != `"q"` {
+		t.Errorf("definitions: %v", d)
+	}
+	if _, ok := shared.Definitions.For("c")["STATIC"]; ok {
+		t.Error("Cflags.private are those of static linking only")
+	}
+}

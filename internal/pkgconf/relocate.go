@@ -1,0 +1,99 @@
+package pkgconf
+
+import (
+	"path"
+	"strings"
+)
+
+// Relocate moves a module to another prefix: each path of its arguments and variables that begins with the file's own
+// ${prefix}, whether written through the variable or in full, begins with prefix instead; paths are cleaned. What lies
+// elsewhere stays. A file without ${prefix} is one whose prefix is two directories above its own (three for
+// lib/pkgconfig below a multiarch directory), as far as its directories say so.
+func (m *Module) Relocate(prefix string) *Module {
+	own, known := m.Variables["prefix"]
+	if !known {
+		own = m.impliedPrefix()
+	}
+	r := relocation{from: strings.TrimRight(path.Clean("/"+own), "/"), to: prefix, known: known || own != ""}
+	moved := *m
+	moved.Cflags = r.arguments(m.Cflags)
+	moved.CflagsPrivate = r.arguments(m.CflagsPrivate)
+	moved.Libs = r.arguments(m.Libs)
+	moved.LibsPrivate = r.arguments(m.LibsPrivate)
+	moved.Variables = make(map[string]string, len(m.Variables))
+	for name, value := range m.Variables {
+		moved.Variables[name] = r.path(value)
+	}
+	return &moved
+}
+
+// impliedPrefix is the directory that holds lib/, told from ${libdir}, ${includedir} or a -L of a file without ${prefix}.
+func (m *Module) impliedPrefix() string {
+	if dir := m.Variables["exec_prefix"]; dir != "" {
+		return dir
+	}
+	candidates := []string{m.Variables["libdir"], m.Variables["includedir"]}
+	for _, f := range Flags(append(m.Libs[:len(m.Libs):len(m.Libs)], m.Cflags...)) {
+		if f.Kind == LibraryDir || f.Kind == IncludeDir {
+			candidates = append(candidates, f.Value)
+		}
+	}
+	for _, dir := range candidates {
+		dir += "/"
+		for _, sub := range []string{"/lib/", "/lib64/", "/include/"} {
+			if i := strings.LastIndex(dir, sub); i > 0 {
+				return dir[:i]
+			}
+		}
+	}
+	return ""
+}
+
+type relocation struct {
+	from  string // cleaned, without a slash at the end: "" is the root directory
+	to    string
+	known bool // whether from is
+}
+
+func (r relocation) path(file string) string {
+	// A prefix relative to ${pcfiledir} is in its new place already.
+	moved := r.to != "" && (file == r.to || strings.HasPrefix(file, r.to+"/"))
+	switch {
+	case moved:
+		return r.to + strings.TrimSuffix(path.Clean("/"+file[len(r.to):]), "/")
+	case !strings.HasPrefix(file, "/"):
+		return file
+	}
+	cleaned := path.Clean(file)
+	if rest, ok := strings.CutPrefix(cleaned, r.from); r.known && ok && (rest == "" || rest[0] == '/') {
+		return r.to + strings.TrimSuffix(rest, "/")
+	}
+	return cleaned
+}
+
+// arguments relocates the path in each argument: after a flag's letters, after = or a comma, or the whole argument.
+func (r relocation) arguments(list []string) []string {
+	var moved []string
+	for _, argument := range list {
+		moved = append(moved, r.argument(argument))
+	}
+	return moved
+}
+
+func (r relocation) argument(argument string) string {
+	if argument[0] != '-' {
+		return r.path(argument)
+	}
+	for _, flag := range []string{"-isystem", "-idirafter", "-iquote", "-I", "-L", "-F", "-R"} {
+		if file, ok := strings.CutPrefix(argument, flag); ok {
+			return flag + r.path(file)
+		}
+	}
+	if strings.HasPrefix(argument, "-D") {
+		return argument
+	}
+	if i := strings.LastIndexAny(argument, "=,"); i >= 0 {
+		return argument[:i+1] + r.path(argument[i+1:])
+	}
+	return argument
+}
