@@ -1,0 +1,191 @@
+package layer
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/ocipkg/ocipkg/internal/errdef"
+)
+
+// Executable tells whether the file r of size bytes is a program, which decides
+// its mode where the file system has no executable bit. A nil Executable knows
+// only scripts.
+type Executable func(r io.ReaderAt, size int64) bool
+
+// Scan lists what is in the directory dir, sorted by path, ready to be packed.
+// What a package cannot hold is refused by name: sockets, FIFOs, devices, links
+// that lead out of dir, names that are not UTF-8. A directory in which there is
+// no file is an error.
+func Scan(dir string, executable Executable) ([]File, error) {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return nil, notFound(err, "make the directory first, or check its name")
+	}
+	if !info.IsDir() {
+		return nil, errdef.Errorf(errdef.ErrUsage, "%s is not a directory; to pack single files use compose", dir)
+	}
+	if dir, err = filepath.EvalSymlinks(dir); err != nil { // a walk does not enter a link
+		return nil, err
+	}
+	var files []File
+	occupied := map[string]bool{".": true} // directories in which there is something
+	err = filepath.WalkDir(dir, func(at string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(dir, at)
+		if err != nil || rel == "." {
+			return err
+		}
+		f, err := stat(at, filepath.ToSlash(rel), executable)
+		if err != nil {
+			return err
+		}
+		occupied[path.Dir(strings.TrimSuffix(f.Path, "/"))] = true
+		files = append(files, f)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	files = slices.DeleteFunc(files, func(f File) bool {
+		return f.IsDir() && occupied[strings.TrimSuffix(f.Path, "/")]
+	})
+	if !slices.ContainsFunc(files, func(f File) bool { return !f.IsDir() }) {
+		return nil, errdef.Errorf(errdef.ErrUsage, "%s has no files in it", dir)
+	}
+	return files, prepare(files)
+}
+
+// Entry makes the entry for the file at source, to be packed as the path dest.
+// A symbolic link is followed: compose asks for files, not for links.
+func Entry(source, dest string, executable Executable) (File, error) {
+	info, err := os.Stat(source)
+	if err != nil {
+		return File{}, notFound(err, "check the name")
+	}
+	if info.IsDir() {
+		return File{}, errdef.Errorf(errdef.ErrUsage, "%s is a directory; to pack a directory use pack", source)
+	}
+	return regular(source, dest, info, executable)
+}
+
+// Arrange sorts files for packing and checks that they can be one package.
+func Arrange(files []File) error {
+	if len(files) == 0 {
+		return errdef.Errorf(errdef.ErrUsage, "there are no files to pack")
+	}
+	return prepare(files)
+}
+
+func prepare(files []File) error {
+	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
+	if err := CheckFiles(files); err != nil {
+		return unfit(err)
+	}
+	return nil
+}
+
+// unfit turns an error about what a package may hold, which is one of
+// verification where a package is read, into one about the input.
+func unfit(err error) error { return errdef.Errorf(errdef.ErrUsage, "%v", err) }
+
+// stat makes the entry for what is at the path at, without following a link.
+func stat(at, rel string, executable Executable) (File, error) {
+	info, err := os.Lstat(at)
+	if err != nil {
+		return File{}, err
+	}
+	if err := CheckPath(rel); err != nil {
+		return File{}, unfit(fmt.Errorf("%q cannot be packed: %w; rename it", at, err))
+	}
+	switch info.Mode().Type() {
+	case fs.ModeDir:
+		return File{Path: rel + "/", Mode: 0o755}, nil
+	case fs.ModeSymlink:
+		target, err := os.Readlink(at)
+		if err != nil {
+			return File{}, err
+		}
+		target = filepath.ToSlash(target)
+		if CheckTarget(rel, target) != nil {
+			target = straighten(filepath.Dir(at), target)
+		}
+		if err := CheckTarget(rel, target); err != nil {
+			return File{}, unfit(fmt.Errorf("%s cannot be packed: %w; copy the file in, or leave the link out", at, err))
+		}
+		return File{Path: rel, Mode: 0o777, Target: target}, nil
+	}
+	return regular(at, rel, info, executable)
+}
+
+// straighten drops from the target of a link in dir what goes down and up
+// again, where that leads to the same file.
+func straighten(dir, target string) string {
+	clean := path.Clean(target)
+	before, err := os.Stat(dir + string(filepath.Separator) + filepath.FromSlash(target))
+	if err != nil {
+		return target
+	}
+	after, err := os.Stat(filepath.Join(dir, filepath.FromSlash(clean)))
+	if err != nil || !os.SameFile(before, after) {
+		return target
+	}
+	return clean
+}
+
+func regular(at, rel string, info fs.FileInfo, executable Executable) (File, error) {
+	if !info.Mode().IsRegular() {
+		return File{}, errdef.Errorf(errdef.ErrUsage, "%s cannot be packed: it is a %s; a package holds files, directories and links", at, typeName(info.Mode()))
+	}
+	f, err := os.Open(at) // now, so that an unreadable file stops the work before it began
+	if err != nil {
+		return File{}, err
+	}
+	defer f.Close()
+	mode := fs.FileMode(0o644)
+	if isExecutable(f, info, executable) {
+		mode = 0o755
+	}
+	return File{Path: rel, Size: info.Size(), Mode: mode, source: at}, nil
+}
+
+// isExecutable asks the executable bit where there is one, the bytes elsewhere.
+func isExecutable(f *os.File, info fs.FileInfo, executable Executable) bool {
+	if runtime.GOOS != "windows" {
+		return info.Mode()&0o100 != 0
+	}
+	magic := make([]byte, 2)
+	if _, err := f.ReadAt(magic, 0); err == nil && string(magic) == "#!" {
+		return true
+	}
+	return executable != nil && executable(f, info.Size())
+}
+
+func typeName(mode fs.FileMode) string {
+	switch mode.Type() {
+	case fs.ModeNamedPipe:
+		return "FIFO"
+	case fs.ModeSocket:
+		return "socket"
+	case fs.ModeDevice, fs.ModeDevice | fs.ModeCharDevice:
+		return "device"
+	}
+	return "special file"
+}
+
+// notFound adds the next step to an error about a missing file.
+func notFound(err error, next string) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return errdef.Errorf(errdef.ErrNotFound, "%w; %s", err, next)
+	}
+	return err
+}
