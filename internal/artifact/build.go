@@ -1,0 +1,194 @@
+package artifact
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"io"
+	"path"
+	"runtime"
+	"slices"
+
+	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ocipkg/ocipkg/internal/cps"
+	"github.com/ocipkg/ocipkg/internal/layer"
+	"github.com/ocipkg/ocipkg/internal/reference"
+	"github.com/ocipkg/ocipkg/platform"
+)
+
+// Sink takes the blobs of a package as they are made, several at once.
+type Sink interface {
+	// Create starts a blob.
+	Create() (Blob, error)
+}
+
+// Blob is one blob on its way into a [Sink]. Either Commit or Discard ends it.
+type Blob interface {
+	io.Writer
+	// Commit says that the blob is whole, and what it is.
+	Commit(desc ocispec.Descriptor) error
+	// Discard gives the blob up. After Commit it does nothing.
+	Discard()
+}
+
+// Spec is what a package is built from.
+type Spec struct {
+	// Files is the content, listed by package layer.
+	Files []layer.File
+	// Compression of the layers; empty is zstd.
+	Compression layer.Compression
+	// Annotations go onto the manifest as they are; nil is none.
+	Annotations map[string]string
+	Platform    platform.Platform
+	CPS         *cps.Package
+	Requires    []reference.Requirement
+}
+
+const maxWorkers = 8 // layers packed at once; each holds about 24 MiB
+
+// Build packs files into layers, writes them, the config and the manifest to
+// sink, and gives the manifest's descriptor. The same spec gives the same
+// digest.
+func Build(ctx context.Context, sink Sink, spec Spec) (ocispec.Descriptor, error) {
+	if spec.Compression == "" {
+		spec.Compression = layer.Zstd
+	}
+	layers, err := packLayers(ctx, sink, spec)
+	if err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	config := Config{Layers: map[digest.Digest][]string{}, Files: spec.Files, Platform: spec.Platform, CPS: spec.CPS, Requires: spec.Requires}
+	for i, desc := range layers {
+		config.Layers[desc.Digest] = layer.TopLevel(inLayer(spec.Files, i))
+	}
+	raw, err := config.Marshal()
+	if err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	configDesc, err := put(sink, ConfigType, raw)
+	if err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	return putManifest(sink, ocispec.Manifest{ArtifactType: ArtifactType, Config: configDesc, Layers: layers, Annotations: spec.Annotations})
+}
+
+func inLayer(files []layer.File, number int) []*layer.File {
+	var in []*layer.File
+	for i := range files {
+		if files[i].Layer == number {
+			in = append(in, &files[i])
+		}
+	}
+	return in
+}
+
+// packLayers packs the layers in parallel, the biggest first, and sets the
+// Layer and Digest of each file.
+func packLayers(ctx context.Context, sink Sink, spec Spec) ([]ocispec.Descriptor, error) {
+	mediaType := LayerTypeZstd
+	if spec.Compression == layer.Gzip {
+		mediaType = LayerTypeGzip
+	}
+	groups := layer.Group(spec.Files)
+	sizes := make([]int64, len(groups))
+	for number, group := range groups {
+		for _, i := range group {
+			spec.Files[i].Layer = number
+			sizes[number] += spec.Files[i].Size
+		}
+	}
+	order := make([]int, len(groups))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(sizes[b], sizes[a]) })
+
+	descs := make([]ocispec.Descriptor, len(groups))
+	workers, ctx := errgroup.WithContext(ctx)
+	workers.SetLimit(min(runtime.GOMAXPROCS(0), maxWorkers))
+	for _, number := range order {
+		files := make([]*layer.File, len(groups[number]))
+		for i, index := range groups[number] {
+			files[i] = &spec.Files[index]
+		}
+		workers.Go(func() (err error) {
+			descs[number], err = packLayer(ctx, sink, mediaType, spec.Compression, files, nil)
+			return err
+		})
+	}
+	return descs, workers.Wait()
+}
+
+func packLayer(ctx context.Context, sink Sink, mediaType string, compression layer.Compression, files []*layer.File, plain io.Writer) (ocispec.Descriptor, error) {
+	blob, err := sink.Create()
+	if err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	defer blob.Discard()
+	packed, err := layer.Pack(ctx, blob, plain, files, compression)
+	if err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	desc := ocispec.Descriptor{MediaType: mediaType, Digest: packed.Digest, Size: packed.Size}
+	return desc, blob.Commit(desc)
+}
+
+// put writes a small blob.
+func put(sink Sink, mediaType string, raw []byte) (ocispec.Descriptor, error) {
+	desc := ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(raw), Size: int64(len(raw))}
+	blob, err := sink.Create()
+	if err != nil {
+		return desc, err
+	}
+	defer blob.Discard()
+	if _, err := io.Copy(blob, bytes.NewReader(raw)); err != nil {
+		return desc, err
+	}
+	return desc, blob.Commit(desc)
+}
+
+func putManifest(sink Sink, manifest ocispec.Manifest) (ocispec.Descriptor, error) {
+	manifest.Versioned = specs.Versioned{SchemaVersion: 2}
+	manifest.MediaType = ocispec.MediaTypeImageManifest
+	raw, err := json.Marshal(manifest)
+	if err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	desc, err := put(sink, ocispec.MediaTypeImageManifest, raw)
+	desc.ArtifactType = manifest.ArtifactType
+	return desc, err
+}
+
+// BuildImage makes a runnable OCI image of one statically linked program: a
+// layer that holds it at the root, and a config that starts it. Any container
+// runtime runs it.
+//
+// https://github.com/opencontainers/image-spec/blob/v1.1.1/config.md
+func BuildImage(ctx context.Context, sink Sink, program layer.File, built platform.Platform, annotations map[string]string) (ocispec.Descriptor, error) {
+	program.Mode = 0o755
+	plain := sha256.New()
+	desc, err := packLayer(ctx, sink, ocispec.MediaTypeImageLayerGzip, layer.Gzip, []*layer.File{&program}, plain)
+	if err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	raw, err := json.Marshal(ocispec.Image{
+		Platform: ocispec.Platform{OS: built.OS, Architecture: built.Architecture, Variant: built.Variant},
+		Config:   ocispec.ImageConfig{Entrypoint: []string{"/" + path.Base(program.Path)}, WorkingDir: "/"},
+		RootFS:   ocispec.RootFS{Type: "layers", DiffIDs: []digest.Digest{digest.NewDigest(digest.SHA256, plain)}},
+	})
+	if err != nil {
+		return ocispec.Descriptor{}, fmt.Errorf("make the image's config: %w", err)
+	}
+	config, err := put(sink, ocispec.MediaTypeImageConfig, raw)
+	if err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	return putManifest(sink, ocispec.Manifest{Config: config, Layers: []ocispec.Descriptor{desc}, Annotations: annotations})
+}

@@ -1,0 +1,185 @@
+package artifact
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/ocipkg/ocipkg/internal/cps"
+	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/layer"
+	"github.com/ocipkg/ocipkg/internal/reference"
+	"github.com/ocipkg/ocipkg/platform"
+)
+
+// Config is the config blob of a package. Keys that a reader does not know are
+// ignored.
+type Config struct {
+	// Layers says which names a layer has at the top, by its digest: what the
+	// Rust program writes and reads. It is informative.
+	Layers map[digest.Digest][]string
+	// Files lists every file, link and empty directory, sorted by path. It is
+	// empty in a package by the Rust program.
+	Files []layer.File
+	// Platform is what the package was built for; the zero value when it fits
+	// any target.
+	Platform platform.Platform
+	// CPS describes how the package is linked, @prefix@ standing for its
+	// root; nil when there is nothing to link.
+	CPS *cps.Package
+	// Requires lists the packages that this one needs.
+	Requires []reference.Requirement
+}
+
+// wireConfig is [Config] as JSON has it.
+type wireConfig struct {
+	Layers   map[digest.Digest][]string `json:"layers"`
+	Files    wireFiles                  `json:"files,omitempty"`
+	Platform *platform.Platform         `json:"platform,omitempty"`
+	CPS      *cps.Package               `json:"cps,omitempty"`
+	Requires []reference.Requirement    `json:"requires,omitempty"`
+}
+
+type wireFile struct {
+	Path   string        `json:"path"`
+	Size   int64         `json:"size"`
+	Mode   string        `json:"mode"`
+	Digest digest.Digest `json:"digest,omitempty"`
+	Target string        `json:"target,omitempty"`
+	Layer  int           `json:"layer"`
+}
+
+// wireFiles is a list of files, which is read one by one: what no package can
+// have is refused before it takes up memory.
+type wireFiles []wireFile
+
+// maxFiles is how many files a config may list: more are not unpacked either.
+var maxFiles = layer.DefaultLimits.Entries
+
+func (w *wireFiles) UnmarshalJSON(raw []byte) error {
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	if token, err := decoder.Token(); err != nil || token == nil {
+		return err
+	} else if token != json.Delim('[') {
+		return errors.New("files is no list")
+	}
+	for decoder.More() {
+		var f wireFile
+		if err := decoder.Decode(&f); err != nil {
+			return err
+		}
+		if f.Path == "" {
+			return errors.New("a file has no path")
+		}
+		if int64(len(*w)) >= maxFiles {
+			return fmt.Errorf("it lists more than %d files", maxFiles)
+		}
+		*w = append(*w, f)
+	}
+	return nil
+}
+
+// Marshal writes the config as JSON with sorted keys, so that one config has
+// one digest.
+func (c Config) Marshal() ([]byte, error) {
+	wire := wireConfig{Layers: c.Layers, Files: toWire(c.Files), CPS: c.CPS, Requires: c.Requires}
+	if !c.Platform.IsZero() {
+		wire.Platform = &c.Platform
+	}
+	return sortedJSON(wire)
+}
+
+// sortedJSON gives v as JSON whose objects have their keys sorted, with nothing
+// escaped that need not be.
+func sortedJSON(v any) ([]byte, error) {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	decoder.UseNumber()
+	var tree any
+	if err := decoder.Decode(&tree); err != nil {
+		return nil, err
+	}
+	var sorted bytes.Buffer
+	encoder := json.NewEncoder(&sorted)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(tree); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(sorted.Bytes(), []byte("\n")), nil
+}
+
+// ParseConfig reads the config of a package of so many layers and checks that
+// its files can be unpacked. The error is of kind [errdef.ErrVerification].
+func ParseConfig(raw []byte, layers int) (Config, error) {
+	var wire wireConfig
+	if err := decode(raw, &wire); err != nil {
+		return Config{}, err
+	}
+	c := Config{Layers: wire.Layers, CPS: wire.CPS, Requires: wire.Requires}
+	if wire.Platform != nil {
+		c.Platform = *wire.Platform
+	}
+	var err error
+	if c.Files, err = fromWire(wire.Files); err != nil {
+		return Config{}, err
+	}
+	for _, f := range c.Files {
+		if f.Layer < 0 || f.Layer >= layers {
+			return Config{}, errdef.Errorf(errdef.ErrVerification, "%q is said to be in layer %d of %d", f.Path, f.Layer, layers)
+		}
+	}
+	if err := layer.CheckFiles(c.Files); err != nil {
+		return Config{}, err
+	}
+	if c.CPS != nil {
+		if err := c.CPS.Validate(); err != nil {
+			return Config{}, errdef.Errorf(errdef.ErrVerification, "its cps: %w", err)
+		}
+	}
+	return c, nil
+}
+
+func toWire(files []layer.File) []wireFile {
+	wire := make([]wireFile, len(files))
+	for i, f := range files {
+		wire[i] = wireFile{Path: f.Path, Size: f.Size, Mode: fmt.Sprintf("%04o", f.Mode.Perm()), Digest: f.Digest, Target: f.Target, Layer: f.Layer}
+	}
+	return wire
+}
+
+func fromWire(wire []wireFile) ([]layer.File, error) {
+	files := make([]layer.File, len(wire))
+	for i, w := range wire {
+		mode, err := strconv.ParseUint(w.Mode, 8, 32)
+		if err != nil || mode > 0o777 {
+			return nil, errdef.Errorf(errdef.ErrVerification, "%q has the mode %q; only permissions, such as 0644, are allowed", w.Path, w.Mode)
+		}
+		if w.Digest != "" {
+			if err := w.Digest.Validate(); err != nil {
+				return nil, errdef.Errorf(errdef.ErrVerification, "%q has the digest %q: %w", w.Path, w.Digest, err)
+			}
+		}
+		files[i] = layer.File{Path: w.Path, Size: w.Size, Mode: fs.FileMode(mode), Digest: w.Digest, Target: w.Target, Layer: w.Layer}
+	}
+	return files, nil
+}
+
+// MarshalFiles writes a list of files as a config has it.
+func MarshalFiles(files []layer.File) ([]byte, error) { return json.Marshal(toWire(files)) }
+
+// UnmarshalFiles reads what [MarshalFiles] wrote.
+func UnmarshalFiles(raw []byte) ([]layer.File, error) {
+	var wire []wireFile
+	if err := decode(raw, &wire); err != nil {
+		return nil, err
+	}
+	return fromWire(wire)
+}
