@@ -1,0 +1,26 @@
+// Package filelock locks files against other processes. The system releases a
+// lock when its file is closed, and so when the process ends, however it ends.
+package filelock
+
+import (
+	"errors"
+	"os"
+)
+
+// ErrLocked says that another process holds the lock.
+var ErrLocked = errors.New("locked")
+
+// Open opens the file name, which is made where it is not there, and locks it,
+// alone or shared with others, without waiting: the error is [ErrLocked] when
+// others hold it. Closing the file releases the lock.
+func Open(name string, shared bool) (*os.File, error) {
+	file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o666)
+	if err != nil {
+		return nil, err
+	}
+	if err := lock(file, shared); err != nil {
+		file.Close()
+		return nil, err
+	}
+	return file, nil
+}
