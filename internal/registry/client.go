@@ -1,0 +1,168 @@
+// Package registry talks to one OCI registry at a time: it finds, fetches and
+// sends manifests and blobs, with the credentials that the user has for it.
+//
+// https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md
+package registry
+
+import (
+	"crypto/tls"
+	"net/http"
+	"strings"
+	"sync"
+
+	"oras.land/oras-go/v2/registry"
+	"oras.land/oras-go/v2/registry/remote"
+
+	"github.com/ocipkg/ocipkg/internal/artifact"
+	"github.com/ocipkg/ocipkg/internal/reference"
+)
+
+// Hosts names registries, as host or host:port. "*" stands for all of them.
+type Hosts []string
+
+// Has tells whether registry is named.
+func (h Hosts) Has(registry string) bool {
+	for _, host := range h {
+		if host == "*" || strings.EqualFold(host, registry) {
+			return true
+		}
+	}
+	return false
+}
+
+// Options say how registries are reached. The zero value is right for most.
+type Options struct {
+	// PlainHTTP names registries that are spoken to without TLS. Those on this
+	// machine are, unless they answer that they want TLS.
+	PlainHTTP Hosts
+	// Insecure names registries whose certificate is not checked.
+	Insecure Hosts
+	// Credentials finds what to log in with; nil is anonymous everywhere.
+	Credentials *Credentials
+	// UserAgent names the program to the registry; empty is "ocipkg".
+	UserAgent string
+	// Warn takes a line for the user about something that went on all the
+	// same; nil drops it.
+	Warn func(line string)
+	// Trace takes a line for each request; nil drops it.
+	Trace func(line string)
+}
+
+// Client reaches registries. Make one for a process and share it: it keeps
+// connections and tokens.
+type Client struct {
+	options  Options
+	secure   *http.Transport
+	insecure *http.Transport
+
+	mu    sync.Mutex
+	repos map[string]*Repository
+	said  map[string]bool
+}
+
+// New makes a client.
+func New(options Options) *Client {
+	if options.UserAgent == "" {
+		options.UserAgent = "ocipkg"
+	}
+	c := &Client{options: options, repos: map[string]*Repository{}, said: map[string]bool{}}
+	pool := http.DefaultTransport.(*http.Transport).Clone()
+	// Layers move in parallel, all of them from one host.
+	pool.MaxIdleConnsPerHost = 16
+	// Digests are of the bytes as they are stored: nothing may unpack them on
+	// the way.
+	pool.DisableCompression = true
+	c.secure = pool
+	lax := pool.Clone()
+	lax.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} // asked for by name
+	c.insecure = lax
+	return c
+}
+
+// Close drops the connections that are idle.
+func (c *Client) Close() {
+	c.secure.CloseIdleConnections()
+	c.insecure.CloseIdleConnections()
+}
+
+// warn tells the user something once.
+func (c *Client) warn(line string) {
+	c.mu.Lock()
+	again := c.said[line]
+	c.said[line] = true
+	c.mu.Unlock()
+	if !again && c.options.Warn != nil {
+		c.options.Warn(line)
+	}
+}
+
+// Repository gives the repository that ref names, whatever its tag and digest.
+func (c *Client) Repository(ref reference.Reference) *Repository {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r, ok := c.repos[ref.Name()]; ok {
+		return r
+	}
+	r := &Repository{
+		name:   ref.Name(),
+		client: c,
+		remote: &remote.Repository{
+			Client:             c.authorizer(ref.Registry, ref.Repository),
+			Reference:          registry.Reference{Registry: ref.Registry, Repository: ref.Repository},
+			PlainHTTP:          c.plain(ref.Registry),
+			ManifestMediaTypes: artifact.ManifestTypes,
+			MaxMetadataBytes:   artifact.MaxManifest,
+			TagListMaxPages:    1000,
+			// Many registries refuse to delete, and a push is no less done.
+			SkipReferrersGC: true,
+		},
+	}
+	c.repos[ref.Name()] = r
+	return r
+}
+
+// plain tells whether a registry is first spoken to without TLS.
+func (c *Client) plain(host string) bool {
+	return c.options.PlainHTTP.Has(host) || isLoopback(host)
+}
+
+// transport makes what sends the requests for one registry: time limits and the
+// trace above the network, retries above all.
+func (c *Client) transport(a *authorizer) http.RoundTripper {
+	var t http.RoundTripper = &patience{roundTripper(c.send)}
+	if c.options.Trace != nil {
+		t = &tracer{t, c.options.Trace}
+	}
+	if isLoopback(a.registry) && !c.options.PlainHTTP.Has(a.registry) {
+		t = &tlsProbe{t, a.host}
+	}
+	return retrying(&guard{t, a})
+}
+
+// send is the network. The certificate of one host may be left unchecked, and
+// not that of another to which it sends us on.
+func (c *Client) send(req *http.Request) (*http.Response, error) {
+	if c.options.Insecure.Has(registryOf(req.URL.Host)) {
+		return c.insecure.RoundTrip(req)
+	}
+	return c.secure.RoundTrip(req)
+}
+
+// Docker Hub's registry is called one thing and found at another.
+const (
+	dockerHub     = "docker.io"
+	dockerHubHost = "registry-1.docker.io"
+)
+
+// registryOf gives the name of the registry at host.
+func registryOf(host string) string {
+	if host == dockerHubHost {
+		return dockerHub
+	}
+	return host
+}
+
+// roundTripper is a function as an [http.RoundTripper].
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }

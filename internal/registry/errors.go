@@ -1,0 +1,162 @@
+package registry
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"unicode"
+
+	orasdef "oras.land/oras-go/v2/errdef"
+	"oras.land/oras-go/v2/registry/remote/auth"
+	"oras.land/oras-go/v2/registry/remote/errcode"
+
+	"github.com/ocipkg/ocipkg/internal/errdef"
+)
+
+// explained is an error that says all there is to say: the registry is not to
+// blame for it, or is named.
+type explained struct{ error }
+
+func (e *explained) Unwrap() error { return e.error }
+
+// statusOf gives the HTTP status that an error carries; 0 when it has none.
+func statusOf(err error) int {
+	var response *errcode.ErrorResponse
+	if errors.As(err, &response) {
+		return response.StatusCode
+	}
+	if errors.Is(err, orasdef.ErrNotFound) {
+		return http.StatusNotFound
+	}
+	return 0
+}
+
+// explain turns an error of talking to host into one of a kind, that says what
+// to do.
+func (c *Client) explain(host string, err error) error {
+	var done *explained
+	switch code := statusOf(err); {
+	case err == nil:
+		return nil
+	case errors.As(err, &done):
+		return done.error
+	case code == http.StatusUnauthorized || errors.Is(err, auth.ErrBasicCredentialNotFound) || unfitForBasic(err):
+		return errdef.Errorf(errdef.ErrUnauthorized, "%s refused the credentials, or wants some%s; run: ocipkg login %s", host, said(err), host)
+	case code == http.StatusForbidden:
+		return errdef.Errorf(errdef.ErrUnauthorized, "%s forbids it%s; check that the name is right and that the account may do this, or run: ocipkg login %s", host, said(err), host)
+	case code == http.StatusNotFound:
+		return errdef.Errorf(errdef.ErrNotFound, "%s does not have it%s; check the name", host, said(err))
+	case transientStatus(code):
+		return errdef.Errorf(errdef.ErrNetwork, "%s kept answering %d %s%s; try again later", host, code, http.StatusText(code), said(err))
+	case code != 0:
+		return fmt.Errorf("%s answered %d %s%s", host, code, http.StatusText(code), said(err))
+	}
+	return explainNetwork(host, err)
+}
+
+// said gives what the registry wrote about an error.
+func said(err error) string {
+	var response *errcode.ErrorResponse
+	if !errors.As(err, &response) || len(response.Errors) == 0 {
+		return ""
+	}
+	message := response.Errors[0].Message
+	if message == "" {
+		message = response.Errors[0].Code
+	}
+	if message = oneLine(message); message == "" {
+		return ""
+	}
+	return " (" + message + ")"
+}
+
+// oneLine makes a text from elsewhere fit to be shown: on one line, of bearable
+// length, and with nothing that a terminal would obey.
+func oneLine(text string) string {
+	const most = 300
+	line := []rune(strings.Join(strings.FieldsFunc(text, func(r rune) bool {
+		return unicode.IsSpace(r) || !unicode.IsPrint(r)
+	}), " "))
+	if len(line) > most {
+		line = append(line[:most], '…')
+	}
+	return string(line)
+}
+
+// warningText reads a Warning header; empty when it is none for the user.
+// https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#warnings
+func warningText(header string) string {
+	quoted, ok := strings.CutPrefix(header, "299 - ")
+	if !ok {
+		return ""
+	}
+	text, err := strconv.Unquote(quoted)
+	if err != nil {
+		return ""
+	}
+	return oneLine(text)
+}
+
+// explainNetwork is [Client.explain] for errors below HTTP.
+func explainNetwork(host string, err error) error {
+	if errors.Is(err, context.Canceled) || pastDeadline(err) {
+		return err
+	}
+	var request *url.Error
+	if errors.As(err, &request) {
+		err = request.Err // without the method and the whole URL
+		// The registry may have sent us to another host.
+		if at, parseErr := url.Parse(request.URL); parseErr == nil && at.Host != "" {
+			host = registryOf(at.Host)
+		}
+	}
+	var (
+		dns     *net.DNSError
+		unknown x509.UnknownAuthorityError
+		record  tls.RecordHeaderError
+		cert    *tls.CertificateVerificationError
+		op      *net.OpError
+	)
+	_, realm, refused := strings.Cut(err.Error(), "bearer realm ")
+	switch {
+	case refused:
+		return errdef.Errorf(errdef.ErrUnauthorized, "%s names a token server that credentials are not sent to: %s; tell its operator", host, realm)
+	case errors.As(err, &dns):
+		return errdef.Errorf(errdef.ErrNetwork, "the host of %s cannot be found (%w); check the name and the connection", host, err)
+	case errors.As(err, &unknown):
+		return errdef.Errorf(errdef.ErrNetwork, "the certificate of %s is by an unknown authority; add that to the system's, or give --insecure=%s", host, host)
+	case errors.As(err, &cert):
+		return errdef.Errorf(errdef.ErrNetwork, "the certificate of %s is not good: %w; have it mended, or give --insecure=%s", host, cert.Err, host)
+	case errors.As(err, &record), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
+		return errdef.Errorf(errdef.ErrNetwork, "%s does not speak TLS; if it is meant to be so, give --plain-http=%s", host, host)
+	case errors.Is(err, errStalled):
+		return errdef.Errorf(errdef.ErrNetwork, "%s fell silent; try again later", host)
+	case errors.As(err, &op) && op.Op == "dial":
+		return errdef.Errorf(errdef.ErrNetwork, "%s cannot be reached: %w; check the name and the connection", host, err)
+	case transient(err):
+		return errdef.Errorf(errdef.ErrNetwork, "the connection to %s kept breaking: %w; check the connection, or try again later", host, err)
+	}
+	return fmt.Errorf("%s: %w", host, err)
+}
+
+// responseError reads the error document of an answer:
+// https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#error-codes
+func responseError(resp *http.Response) error {
+	response := &errcode.ErrorResponse{Method: resp.Request.Method, URL: resp.Request.URL, StatusCode: resp.StatusCode}
+	var doc struct {
+		Errors errcode.Errors `json:"errors"`
+	}
+	if raw, err := io.ReadAll(io.LimitReader(resp.Body, 8<<10)); err == nil && json.Unmarshal(raw, &doc) == nil {
+		response.Errors = doc.Errors
+	}
+	return response
+}

@@ -1,0 +1,225 @@
+package registry
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"oras.land/oras-go/v2/registry/remote"
+	"oras.land/oras-go/v2/registry/remote/auth"
+
+	"github.com/ocipkg/ocipkg/internal/artifact"
+	"github.com/ocipkg/ocipkg/internal/errdef"
+)
+
+// Repository is one repository of a registry. It is an [artifact.Fetcher].
+type Repository struct {
+	name   string // registry/repository
+	client *Client
+	remote *remote.Repository
+}
+
+func (r *Repository) registry() string { return r.remote.Reference.Registry }
+
+// explain adds what was done to an error of doing it.
+func (r *Repository) explain(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", doing, r.client.explain(r.registry(), err))
+}
+
+// pathOf gives where a repository has the blob or manifest of desc.
+func pathOf(desc ocispec.Descriptor) string {
+	if slices.Contains(artifact.ManifestTypes, desc.MediaType) {
+		return "manifests/" + desc.Digest.String()
+	}
+	return "blobs/" + desc.Digest.String()
+}
+
+// ask sends a request for what the repository has at path. An answer that is
+// not a success is an error.
+func (r *Repository) ask(ctx context.Context, method, path string, header http.Header) (*http.Response, error) {
+	ref := r.remote.Reference
+	at := url.URL{Scheme: "https", Host: ref.Host(), Path: "/v2/" + ref.Repository + "/" + path}
+	if r.remote.PlainHTTP {
+		at.Scheme = "http"
+	}
+	ctx = auth.AppendRepositoryScope(ctx, ref, auth.ActionPull)
+	req, err := http.NewRequestWithContext(ctx, method, at.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(req.Header, header)
+	resp, err := r.remote.Client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusPartialContent {
+		defer resp.Body.Close()
+		return nil, responseError(resp)
+	}
+	return resp, nil
+}
+
+func acceptManifests() http.Header {
+	return http.Header{"Accept": {strings.Join(artifact.ManifestTypes, ", ")}}
+}
+
+// Resolve asks what a tag stands for, without fetching it where the registry
+// tells.
+func (r *Repository) Resolve(ctx context.Context, tag string) (ocispec.Descriptor, error) {
+	resp, err := r.ask(ctx, http.MethodHead, "manifests/"+tag, acceptManifests())
+	if err != nil {
+		return ocispec.Descriptor{}, r.explain("look up "+r.name+":"+tag, err)
+	}
+	resp.Body.Close()
+	desc := ocispec.Descriptor{MediaType: mediaType(resp, nil), Digest: namedDigest(resp), Size: resp.ContentLength}
+	if desc.Digest == "" || desc.MediaType == "" || desc.Size < 0 {
+		desc, _, err = r.Manifest(ctx, tag)
+	}
+	return desc, err
+}
+
+// namedDigest gives the digest that an answer says its content has; empty when
+// it does not say.
+func namedDigest(resp *http.Response) digest.Digest {
+	d, err := digest.Parse(resp.Header.Get("Docker-Content-Digest"))
+	if err != nil {
+		return ""
+	}
+	return d
+}
+
+// mediaType gives the type of the manifest raw in an answer: what the registry
+// says, unless that is none of a manifest, else what the manifest does. It is
+// empty when neither is one that is read.
+func mediaType(resp *http.Response, raw []byte) string {
+	said, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	if !slices.Contains(artifact.ManifestTypes, said) {
+		var doc struct {
+			MediaType string `json:"mediaType"`
+		}
+		_ = json.Unmarshal(raw, &doc) // a broken one has no type
+		said = doc.MediaType
+	}
+	if !slices.Contains(artifact.ManifestTypes, said) {
+		return ""
+	}
+	return said
+}
+
+// Manifest fetches the manifest or index that a tag or digest stands for: its
+// descriptor and its bytes, which are what the descriptor says. A tag that is
+// not there gives an error of kind [errdef.ErrNotFound] that lists those that
+// are.
+func (r *Repository) Manifest(ctx context.Context, tagOrDigest string) (ocispec.Descriptor, []byte, error) {
+	asked, err := digest.Parse(tagOrDigest)
+	name := r.name + "@" + tagOrDigest
+	if err != nil {
+		asked, name = "", r.name+":"+tagOrDigest
+	}
+	resp, raw, err := r.readManifest(ctx, tagOrDigest)
+	if statusOf(err) == http.StatusNotFound {
+		return ocispec.Descriptor{}, nil, r.missing(ctx, name)
+	}
+	if err != nil {
+		return ocispec.Descriptor{}, nil, r.explain("fetch "+name, err)
+	}
+	desc, err := describe(resp, raw, asked)
+	if err != nil {
+		return ocispec.Descriptor{}, nil, fmt.Errorf("fetch %s: %w", name, err)
+	}
+	return desc, raw, nil
+}
+
+// readManifest fetches a manifest, once more when the connection breaks.
+func (r *Repository) readManifest(ctx context.Context, tagOrDigest string) (resp *http.Response, raw []byte, err error) {
+	err = again(ctx, func() error {
+		resp, err = r.ask(ctx, http.MethodGet, "manifests/"+tagOrDigest, acceptManifests())
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		raw, err = io.ReadAll(io.LimitReader(resp.Body, artifact.MaxManifest+1))
+		return err
+	})
+	return resp, raw, err
+}
+
+// describe gives the descriptor of a manifest that was fetched. What counts is
+// the digest of the bytes: it must be the one asked for, else the one that the
+// registry names, where it names one.
+func describe(resp *http.Response, raw []byte, asked digest.Digest) (ocispec.Descriptor, error) {
+	desc := ocispec.Descriptor{MediaType: mediaType(resp, raw), Digest: asked, Size: int64(len(raw))}
+	if desc.Digest == "" {
+		desc.Digest = namedDigest(resp)
+	}
+	if desc.Digest == "" {
+		desc.Digest = digest.FromBytes(raw)
+	}
+	switch got := desc.Digest.Algorithm().FromBytes(raw); {
+	case len(raw) > artifact.MaxManifest:
+		return desc, errdef.Errorf(errdef.ErrVerification, "the manifest has more than %d bytes, the most that are read", artifact.MaxManifest)
+	case got != desc.Digest:
+		return desc, errdef.Errorf(errdef.ErrVerification, "the registry sent a manifest with the digest %s, not %s; do not use it", got, desc.Digest)
+	case desc.MediaType == "":
+		return desc, errdef.Errorf(errdef.ErrVerification, "the registry sent %q, which is no manifest or index that is read; check the name", oneLine(resp.Header.Get("Content-Type")))
+	}
+	return desc, nil
+}
+
+const shownTags = 12
+
+// missing makes the error for a manifest that is not there, with the tags that
+// are, the latest of them in order of name.
+func (r *Repository) missing(ctx context.Context, name string) error {
+	tags, err := r.Tags(ctx)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil || len(tags) == 0 {
+		return errdef.Errorf(errdef.ErrNotFound, "fetch %s: it is not in the registry, or not for this account; check the name, or run: ocipkg login %s", name, r.registry())
+	}
+	more := ""
+	if len(tags) > shownTags {
+		more = fmt.Sprintf("%d others and ", len(tags)-shownTags)
+		tags = tags[len(tags)-shownTags:]
+	}
+	return errdef.Errorf(errdef.ErrNotFound, "fetch %s: it is not there; %s has the tags %s%s", name, r.name, more, oneLine(strings.Join(tags, ", ")))
+}
+
+// Tags lists the tags of the repository, sorted.
+func (r *Repository) Tags(ctx context.Context) ([]string, error) {
+	var tags []string
+	err := again(ctx, func() error {
+		tags = nil
+		return r.remote.Tags(ctx, "", func(page []string) error {
+			tags = append(tags, page...)
+			return nil
+		})
+	})
+	slices.Sort(tags)
+	return slices.Compact(tags), r.explain("list the tags of "+r.name, err)
+}
+
+// Exists tells whether the registry has the blob or manifest of desc.
+func (r *Repository) Exists(ctx context.Context, desc ocispec.Descriptor) (bool, error) {
+	resp, err := r.ask(ctx, http.MethodHead, pathOf(desc), nil)
+	if statusOf(err) == http.StatusNotFound {
+		return false, nil
+	}
+	if err != nil {
+		return false, r.explain("look for "+desc.Digest.String()+" in "+r.name, err)
+	}
+	return true, resp.Body.Close()
+}
