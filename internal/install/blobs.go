@@ -1,0 +1,58 @@
+package install
+
+import (
+	"context"
+	"os"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/ocipkg/ocipkg/internal/layer"
+	"github.com/ocipkg/ocipkg/internal/store"
+)
+
+// PutBlob stores an index, manifest or config as the bytes it is.
+func PutBlob(ctx context.Context, to *store.Store, d digest.Digest, raw []byte) error {
+	if have, err := os.ReadFile(blobPath(to, d)); err == nil && d.Algorithm().FromBytes(have) == d {
+		return nil
+	}
+	lock, err := to.Lock(ctx, d.Encoded(), false)
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	return putBlob(to, lock, d, raw)
+}
+
+func putBlob(to *store.Store, lock *store.Lock, d digest.Digest, raw []byte) error {
+	return to.WriteFile(lock, blobPath(to, d), raw)
+}
+
+func blobPath(of *store.Store, d digest.Digest) string {
+	return of.Path("blobs", d.Algorithm().String(), d.Encoded())
+}
+
+// Sweep removes what killed processes left in tmp/. What a living one works on
+// is kept: it holds the lock of that name.
+func Sweep(in *store.Store) {
+	entries, err := os.ReadDir(in.Path("tmp"))
+	if err != nil {
+		return
+	}
+	for _, entry := range entries {
+		name, isOld := strings.CutSuffix(strings.TrimSuffix(entry.Name(), store.FileSuffix), oldSuffix)
+		lock, err := in.TryLock(name, false)
+		if err != nil {
+			continue
+		}
+		left := in.Path("tmp", entry.Name())
+		for _, algorithm := range []digest.Algorithm{digest.SHA256, digest.SHA512} {
+			of := digest.NewDigestFromEncoded(algorithm, name)
+			if isOld && of.Validate() == nil { // its successor may not have come into its place
+				_ = putBack(left, in.PackageDir(of.String()))
+			}
+		}
+		_ = layer.Remove(left)
+		lock.Release()
+	}
+}

@@ -1,0 +1,230 @@
+// Package install brings packages into the local store: fetched once however
+// many ask, verified, unpacked under tmp/, and renamed into place. A process
+// that is killed leaves the store good, and the next one that takes the same
+// lock removes what it left.
+package install
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ocipkg/ocipkg/internal/artifact"
+	"github.com/ocipkg/ocipkg/internal/cps"
+	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/layer"
+	"github.com/ocipkg/ocipkg/internal/store"
+	"github.com/ocipkg/ocipkg/platform"
+)
+
+// Options say how a package is installed.
+type Options struct {
+	// Replace unpacks the package anew although the store has it.
+	Replace bool
+	// Limits bound what is unpacked; the zero value is [layer.DefaultLimits].
+	Limits layer.Limits
+	// Platform is what the index that led here says of the package; it serves
+	// packages whose config says nothing.
+	Platform platform.Platform
+	// Derive makes the link description of a package that brings none from
+	// its unpacked tree. Nil derives nothing.
+	Derive func(tree *os.Root) (*cps.Package, error)
+}
+
+const maxWorkers = 8 // layers unpacked at once
+
+// installer is one call of [Package].
+type installer struct {
+	*store.Store
+	lock *store.Lock // on the package
+	from artifact.Fetcher
+	Options
+}
+
+// Package makes sure that the package whose manifest desc names is in the
+// store, and gives it. What is missing comes from from, each blob once, however
+// many processes ask at the same time, and every byte is verified. The raw
+// bytes of the manifest are fetched where they are nil.
+func Package(ctx context.Context, to *store.Store, from artifact.Fetcher, desc ocispec.Descriptor, raw []byte, options Options) (*store.Package, error) {
+	digest := desc.Digest.String()
+	Sweep(to)
+	if !options.Replace {
+		if p, err := to.Package(digest); !errors.Is(err, errdef.ErrNotFound) {
+			return p, err
+		}
+	}
+	lock, err := to.Lock(ctx, store.LockName(digest), false)
+	if err != nil {
+		return nil, fmt.Errorf("wait for package %s: %w", digest, err)
+	}
+	defer lock.Release()
+	if !options.Replace { // while we waited, another process may have done it
+		if p, err := to.Package(digest); !errors.Is(err, errdef.ErrNotFound) {
+			return p, err
+		}
+	}
+	if raw == nil {
+		if raw, err = artifact.ReadBlob(ctx, from, desc, artifact.MaxManifest); err != nil {
+			return nil, err
+		}
+	}
+	pkg, err := artifact.OpenManifest(ctx, from, desc, raw)
+	if err != nil {
+		return nil, err
+	}
+	if options.Limits == (layer.Limits{}) {
+		options.Limits = layer.DefaultLimits
+	}
+	in := &installer{to, lock, from, options}
+	if err := in.unpack(ctx, pkg); err != nil {
+		return nil, fmt.Errorf("unpack %s: %w", digest, err)
+	}
+	return to.Package(digest)
+}
+
+// unpack makes the package under tmp/ and moves it into place.
+func (in *installer) unpack(ctx context.Context, pkg *artifact.Package) (err error) {
+	staging := in.Path("tmp", in.lock.Name())
+	if err := errors.Join(layer.Remove(staging), in.Mkdir("tmp", in.lock.Name(), "root")); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, layer.Remove(staging)) }()
+	root, err := os.OpenRoot(filepath.Join(staging, "root"))
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	tree := layer.NewTree(root, in.Limits)
+	files, err := in.fill(ctx, tree, pkg)
+	if err != nil {
+		return err
+	}
+	if err := tree.Seal(); err != nil {
+		return err
+	}
+	if err := in.describe(staging, root, pkg, files); err != nil {
+		return err
+	}
+	for d, raw := range map[digest.Digest][]byte{pkg.Descriptor.Digest: pkg.RawManifest, pkg.Manifest.Config.Digest: pkg.RawConfig} {
+		if err := putBlob(in.Store, in.lock, d, raw); err != nil {
+			return err
+		}
+	}
+	root.Close() // Windows moves no directory that is open
+	if os.Getenv("OCIPKG_FSYNC") == "1" {
+		if err := syncAll(staging); err != nil {
+			return fmt.Errorf("sync %s: %w", staging, err)
+		}
+	}
+	if err := in.place(staging, pkg.Descriptor.Digest.String()); err != nil {
+		return err
+	}
+	in.noteLayers(pkg)
+	return nil
+}
+
+// fill puts the package's files into the tree and lists them.
+func (in *installer) fill(ctx context.Context, tree *layer.Tree, pkg *artifact.Package) ([]layer.File, error) {
+	layers, err := pkg.Layers()
+	if err != nil {
+		return nil, err
+	}
+	if pkg.ListsFiles() {
+		return pkg.Config.Files, in.expand(ctx, tree, layers, pkg.Config.Files)
+	}
+	// Each layer may change what those before it brought.
+	for i, l := range layers {
+		if err := apply(ctx, tree, in.from, l, i); err != nil {
+			return nil, fmt.Errorf("layer %s: %w", l.Descriptor.Digest, err)
+		}
+	}
+	return tree.Files(), nil
+}
+
+// expand unpacks layers that are independent of each other, in parallel. Those
+// that another package in the store has are taken from there.
+func (in *installer) expand(ctx context.Context, tree *layer.Tree, layers []artifact.Layer, files []layer.File) error {
+	content := make([][]layer.File, len(layers))
+	for _, f := range files {
+		content[f.Layer] = append(content[f.Layer], f)
+	}
+	workers, ctx := errgroup.WithContext(ctx)
+	workers.SetLimit(min(runtime.GOMAXPROCS(0), maxWorkers))
+	for i, l := range layers {
+		workers.Go(func() error {
+			if l.Title != "" {
+				return errdef.Errorf(errdef.ErrVerification, "layer %s is the file %q, and not an archive", l.Descriptor.Digest, l.Title)
+			}
+			if in.adopt(tree, l.Descriptor.Digest, content[i]) {
+				return nil
+			}
+			err := artifact.ReadLayer(ctx, in.from, l, func(r io.Reader) error {
+				return tree.Expand(ctx, r, l.Compression, content[i])
+			})
+			if err != nil {
+				return fmt.Errorf("layer %s: %w", l.Descriptor.Digest, err)
+			}
+			return nil
+		})
+	}
+	return workers.Wait()
+}
+
+// apply unpacks a layer on top of those before it.
+func apply(ctx context.Context, tree *layer.Tree, from artifact.Fetcher, l artifact.Layer, number int) error {
+	return artifact.ReadLayer(ctx, from, l, func(r io.Reader) error {
+		if l.Title != "" {
+			return tree.AddFile(l.Title, l.Descriptor.Size, r, number)
+		}
+		return tree.Apply(ctx, r, l.Compression, number)
+	})
+}
+
+// adopt takes a layer's files from a package in the store that has them, and
+// tells whether it did.
+func (in *installer) adopt(tree *layer.Tree, d digest.Digest, files []layer.File) bool {
+	if in.Replace {
+		return false // what is replaced may be damaged, and shared with the others
+	}
+	raw, err := os.ReadFile(in.Path("layers", d.Encoded()))
+	if err != nil {
+		return false
+	}
+	owner := string(raw)
+	// Without waiting: whoever holds the owner's lock may be waiting for ours.
+	lock, err := in.TryLock(store.LockName(owner), true)
+	if err != nil {
+		return false
+	}
+	defer lock.Release()
+	if _, err := in.Store.Package(owner); err != nil {
+		return false
+	}
+	have, layers, err := readFiles(in.Store, owner)
+	if err != nil {
+		return false
+	}
+	known := map[string]layer.File{}
+	for _, f := range have {
+		if f.Layer < len(layers) && layers[f.Layer] == d {
+			known[f.Path] = f
+		}
+	}
+	if len(known) != len(files) {
+		return false // unpacked, the layer would be refused
+	}
+	for _, f := range files {
+		if k, ok := known[f.Path]; !ok || k.Digest != f.Digest || k.Size != f.Size || k.Mode != f.Mode || k.Target != f.Target {
+			return false
+		}
+	}
+	return tree.Adopt(files, filepath.Join(in.PackageDir(owner), "root")) == nil
+}

@@ -1,0 +1,254 @@
+// Package store is the local store: unpacked packages by digest, and the names
+// that they were asked for by.
+//
+//	packages/sha256/<digest>/root/      the tree, read-only
+//	                         link.json  all that linking reads
+//	                         files      path, size, mode and digest of each file
+//	                         static/ shared/  links to the libraries of one kind
+//	blobs/sha256/<digest>               indexes, manifests and configs as they came
+//	refs/<hash of the name>             what a name stood for when it was looked up
+//	layers/<digest>                     a package that has the layer
+//	used/<digest>                       touched when the package is used
+//	tmp/  locks/
+//
+// This package finds and reads packages, and names them; package install brings
+// them in. It stands at the start of every link, and so imports nothing that
+// takes time to start: no registry, no compression, no regular expressions.
+package store
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/ocipkg/ocipkg/internal/cps"
+	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/reference"
+	"github.com/ocipkg/ocipkg/platform"
+)
+
+// Store is a directory of packages. Any number of processes may use one at
+// once.
+type Store struct{ dir string }
+
+// DefaultDir gives where the store is: $OCIPKG_HOME, else the system's place
+// for a user's data.
+func DefaultDir() (string, error) {
+	if dir := os.Getenv("OCIPKG_HOME"); dir != "" {
+		return filepath.Abs(dir)
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("find the store: %w; set OCIPKG_HOME", err)
+	}
+	switch runtime.GOOS {
+	case "darwin":
+		// Not in "Application Support": a blank in the path does not survive
+		// cc $(ocipkg link …).
+		return filepath.Join(home, "Library", "ocipkg", "v1"), nil
+	case "windows":
+		if dir := os.Getenv("LOCALAPPDATA"); dir != "" {
+			return filepath.Join(dir, "ocipkg", "v1"), nil
+		}
+		return filepath.Join(home, "AppData", "Local", "ocipkg", "v1"), nil
+	}
+	if dir := os.Getenv("XDG_DATA_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "ocipkg", "v1"), nil
+	}
+	return filepath.Join(home, ".local", "share", "ocipkg", "v1"), nil
+}
+
+// Open gives the store in dir, which need not exist; empty is [DefaultDir].
+func Open(dir string) (*Store, error) {
+	if dir == "" {
+		var err error
+		if dir, err = DefaultDir(); err != nil {
+			return nil, err
+		}
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		return nil, errdef.Errorf(errdef.ErrUsage, "the store %s is not a directory; set OCIPKG_HOME to one", dir)
+	}
+	return &Store{dir: dir}, nil
+}
+
+// Dir gives the store's directory.
+func (s *Store) Dir() string { return s.dir }
+
+// Path gives the path of a part of the store.
+func (s *Store) Path(parts ...string) string {
+	return filepath.Join(append([]string{s.dir}, parts...)...)
+}
+
+// PackageDir gives the directory that the package of a digest has, or would
+// have.
+func (s *Store) PackageDir(digest string) string {
+	algorithm, encoded, _ := reference.SplitDigest(digest)
+	return s.Path("packages", algorithm, encoded)
+}
+
+// Package is one that is in the store.
+type Package struct {
+	Digest string // of its manifest
+	Root   string // the tree: an absolute path
+	// Static and Shared are directories of links to the libraries of one
+	// kind, for a package that has both; empty otherwise.
+	Static, Shared string
+	Link
+}
+
+// Link is link.json: what a look-up reads.
+type Link struct {
+	Version  int                     `json:"version"`          // [LinkVersion]
+	BootID   string                  `json:"bootID,omitempty"` // the start of the machine in which sizes were checked
+	Platform platform.Platform       `json:"platform"`
+	Views    bool                    `json:"views,omitempty"` // there are static/ and shared/
+	Size     int64                   `json:"size"`            // bytes of all files
+	CPS      *cps.Package            `json:"cps,omitempty"`   // nil when there is nothing to link
+	Requires []reference.Requirement `json:"requires,omitempty"`
+}
+
+// LinkVersion is that of the link.json which is written and read here.
+const LinkVersion = 1
+
+// Package gives the package of that digest. When the store does not have it,
+// whole, the error is of kind [errdef.ErrNotFound].
+func (s *Store) Package(digest string) (*Package, error) {
+	if _, _, ok := reference.SplitDigest(digest); !ok {
+		return nil, errdef.Errorf(errdef.ErrUsage, "%q is not a digest; write it as sha256: and 64 digits", digest)
+	}
+	dir := s.PackageDir(digest)
+	raw, err := os.ReadFile(filepath.Join(dir, "link.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, errdef.Errorf(errdef.ErrNotFound, "package %s is not in the store", digest)
+	}
+	if err != nil {
+		return nil, err
+	}
+	p := &Package{Digest: digest, Root: filepath.Join(dir, "root")}
+	if err := json.Unmarshal(raw, &p.Link); err != nil || p.Version != LinkVersion {
+		// Cut short when the power went, or by another version: not whole.
+		return nil, errdef.Errorf(errdef.ErrNotFound, "package %s in the store is damaged", digest)
+	}
+	if p.Views {
+		p.Static, p.Shared = filepath.Join(dir, "static"), filepath.Join(dir, "shared")
+	}
+	if id := BootID(); id != p.BootID {
+		if err := s.checkAfterBoot(p, id); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// checkAfterBoot compares the sizes of a package's files with what they were,
+// at its first use after the machine started: nothing was synced to the disk
+// when it was unpacked, and a power cut may have cut files short.
+func (s *Store) checkAfterBoot(p *Package, id string) error {
+	var doc struct {
+		Files []struct {
+			Path   string `json:"path"`
+			Size   int64  `json:"size"`
+			Target string `json:"target"`
+		} `json:"files"`
+	}
+	raw, err := os.ReadFile(filepath.Join(s.PackageDir(p.Digest), "files"))
+	if err == nil {
+		err = json.Unmarshal(raw, &doc)
+	}
+	if err != nil {
+		return errdef.Errorf(errdef.ErrNotFound, "package %s in the store is damaged: %v", p.Digest, err)
+	}
+	for _, f := range doc.Files {
+		info, err := os.Lstat(filepath.Join(p.Root, filepath.FromSlash(f.Path)))
+		regular := f.Target == "" && !strings.HasSuffix(f.Path, "/")
+		if err != nil || regular != info.Mode().IsRegular() || regular && info.Size() != f.Size {
+			return errdef.Errorf(errdef.ErrNotFound, "package %s in the store is damaged at %s", p.Digest, f.Path)
+		}
+	}
+	p.BootID = id
+	if raw, err = json.Marshal(p.Link); err != nil {
+		return err
+	}
+	// Where the store cannot be written to, or another process is at it, the
+	// check is made again next time.
+	if lock, err := s.TryLock(LockName(p.Digest), false); err == nil {
+		_ = s.WriteFile(lock, filepath.Join(s.PackageDir(p.Digest), "link.json"), raw)
+		lock.Release()
+	}
+	return nil
+}
+
+const usedInterval = time.Hour
+
+// Use notes that a package is in use, which keeps it from being pruned. It is
+// kept to the hour, and a store that is read-only keeps no note.
+func (s *Store) Use(digest string) {
+	name := s.Path("used", LockName(digest))
+	info, err := os.Stat(name)
+	if err == nil && time.Since(info.ModTime()) < usedInterval {
+		return
+	}
+	now := time.Now()
+	if err == nil {
+		_ = os.Chtimes(name, now, now)
+		return
+	}
+	if s.Mkdir("used") == nil {
+		_ = os.WriteFile(name, nil, 0o600)
+	}
+}
+
+// LastUsed gives when a package was last used, to the hour; zero when that is
+// not known.
+func (s *Store) LastUsed(digest string) time.Time {
+	info, err := os.Stat(s.Path("used", LockName(digest)))
+	if err != nil {
+		return time.Time{}
+	}
+	return info.ModTime()
+}
+
+// Mkdir makes a directory of the store, and the store where it is not there:
+// for the user alone, unless the store's directory was there before with other
+// modes.
+func (s *Store) Mkdir(name ...string) error {
+	return os.MkdirAll(s.Path(name...), s.dirMode())
+}
+
+func (s *Store) dirMode() fs.FileMode {
+	if info, err := os.Stat(s.dir); err == nil {
+		return info.Mode().Perm() | 0o700
+	}
+	return 0o700
+}
+
+// WriteFile puts a file in place at once, by way of the temporary file that
+// belongs to the lock. Directories above it are made.
+func (s *Store) WriteFile(lock *Lock, name string, raw []byte) error {
+	tmp := s.Path("tmp", lock.name+FileSuffix)
+	if err := s.Mkdir("tmp"); err != nil {
+		return err
+	}
+	err := os.WriteFile(tmp, raw, 0o644)
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(name), s.dirMode())
+	}
+	if err == nil {
+		err = os.Rename(tmp, name)
+	}
+	if err != nil {
+		_ = os.Remove(tmp)
+	}
+	return err
+}
