@@ -1,0 +1,178 @@
+// Package project reads a project's own files: where its root is, and
+// ocipkg.toml, which says what a package made here is called and described as,
+// and what it depends on.
+package project
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/reference"
+)
+
+// FileName is the name of the project file.
+const FileName = "ocipkg.toml"
+
+// File is what a project file says. The zero value says nothing.
+type File struct {
+	// Annotations are those of the table [org.opencontainers.image], under
+	// their whole names; nil for none.
+	// https://github.com/opencontainers/image-spec/blob/v1.1.1/annotations.md
+	Annotations map[string]string
+	Package     Package
+	// Dependencies are the packages that this project links, by alias.
+	Dependencies map[string]Dependency
+}
+
+// Package is the table [package]: what is not to be derived from the files.
+type Package struct {
+	Name       string   `toml:"name"`
+	Version    string   `toml:"version"`
+	SystemLibs []string `toml:"system-libs"` // libraries of the system, without -l
+	CPS        string   `toml:"cps"`         // a CPS document beside the project file
+}
+
+// Dependency is an entry of the table [dependencies]: a name, or a table.
+type Dependency struct {
+	// Image is registry/repository, which may carry a tag or a digest.
+	Image string `toml:"image"`
+	Tag   string `toml:"tag"`
+	// CMake is the name that find_package calls it by; empty is the alias.
+	CMake string `toml:"cmake"`
+	// Shared asks for the shared libraries.
+	Shared bool `toml:"shared"`
+}
+
+// Reference gives the name of the package.
+func (d Dependency) Reference() string {
+	if d.Tag == "" {
+		return d.Image
+	}
+	return d.Image + ":" + d.Tag
+}
+
+// Read reads the project file at path. A file that is not there is an error of
+// kind [errdef.ErrNotFound]; one that does not parse says where and why.
+func Read(path string) (File, error) {
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return File{}, errdef.Errorf(errdef.ErrNotFound, "%s does not exist; check the name", path)
+	}
+	if err != nil {
+		return File{}, err
+	}
+	f, err := parse(raw)
+	if err != nil {
+		return File{}, errdef.Errorf(errdef.ErrUsage, "read %s: %w", path, err)
+	}
+	return f, nil
+}
+
+func parse(raw []byte) (File, error) {
+	var doc struct {
+		Org          map[string]any `toml:"org"`
+		Package      Package        `toml:"package"`
+		Dependencies map[string]any `toml:"dependencies"`
+	}
+	decoder := toml.NewDecoder(strings.NewReader(string(raw))).DisallowUnknownFields()
+	if err := decoder.Decode(&doc); err != nil {
+		return File{}, explain(err)
+	}
+	f := File{Package: doc.Package}
+	if len(doc.Org) > 0 {
+		f.Annotations = map[string]string{}
+		if err := flatten("org", doc.Org, f.Annotations); err != nil {
+			return File{}, err
+		}
+	}
+	var err error
+	f.Dependencies, err = dependencies(doc.Dependencies)
+	return f, err
+}
+
+// dependencies reads the table [dependencies], whose values are names or tables.
+func dependencies(table map[string]any) (map[string]Dependency, error) {
+	if len(table) == 0 {
+		return nil, nil
+	}
+	all := map[string]Dependency{}
+	for alias, value := range table {
+		d, err := dependency(value)
+		if err != nil {
+			return nil, fmt.Errorf("the dependency %q: %w", alias, err)
+		}
+		if strings.ContainsAny(alias, "/ \t\n\"'\\$") || strings.HasPrefix(alias, "-") {
+			return nil, fmt.Errorf("the dependency %q: an alias has no blank, slash or quote in it and does not begin with a dash", alias)
+		}
+		all[alias] = d
+	}
+	return all, nil
+}
+
+func dependency(value any) (Dependency, error) {
+	var d Dependency
+	switch value := value.(type) {
+	case string:
+		d.Image = value
+	case map[string]any:
+		// Through TOML again, for the rules about keys and types.
+		raw, err := toml.Marshal(value)
+		if err != nil {
+			return d, err
+		}
+		if err := toml.NewDecoder(strings.NewReader(string(raw))).DisallowUnknownFields().Decode(&d); err != nil {
+			var unknown *toml.StrictMissingError
+			if errors.As(err, &unknown) && len(unknown.Errors) > 0 {
+				return d, fmt.Errorf("the key %q is not known; the keys are image, tag, cmake and shared", strings.Join(unknown.Errors[0].Key(), "."))
+			}
+			return d, err
+		}
+	default:
+		return d, fmt.Errorf(`it is neither a name nor a table; write it as "registry/repository:tag"`)
+	}
+	_, err := reference.Parse(d.Reference())
+	return d, err
+}
+
+// explain gives the line of a TOML error, or the name of a key that is unknown,
+// on one line.
+func explain(err error) error {
+	var unknown *toml.StrictMissingError
+	if errors.As(err, &unknown) && len(unknown.Errors) > 0 {
+		line, _ := unknown.Errors[0].Position()
+		return fmt.Errorf("line %d: the key %q is not known; the tables are [org.opencontainers.image], [package] and [dependencies]", line, strings.Join(unknown.Errors[0].Key(), "."))
+	}
+	var syntax *toml.DecodeError
+	if errors.As(err, &syntax) {
+		line, column := syntax.Position()
+		return fmt.Errorf("line %d, column %d: %s", line, column, strings.TrimPrefix(syntax.Error(), "toml: "))
+	}
+	return err
+}
+
+// flatten turns nested tables into dotted names.
+func flatten(prefix string, table map[string]any, into map[string]string) error {
+	for key, value := range table {
+		name := prefix + "." + key
+		switch value := value.(type) {
+		case string:
+			into[name] = value
+		case map[string]any:
+			if err := flatten(name, value, into); err != nil {
+				return err
+			}
+		case time.Time:
+			into[name] = value.Format(time.RFC3339Nano) // what the specification asks for
+		default:
+			return fmt.Errorf("the annotation %s is not a string; put it in quotes", name)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,137 @@
+package project
+
+import (
+	"errors"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/ocipkg/ocipkg/internal/errdef"
+)
+
+func TestAProjectFileIsReadWhole(t *testing.T) {
+	f, err := parse([]byte(`
+[org.opencontainers.image]
+url = "https://example.com"
+created = 2026-01-02T03:04:05Z
+base.name = "scratch"
+
+[package]
+name = "foo"
+version = "1.2.0"
+system-libs = ["m", "pthread"]
+
+[dependencies]
+zlib = "ghcr.io/acme/zlib:1.3"
+png = { image = "ghcr.io/acme/libpng", tag = "1.6", cmake = "PNG", shared = true }
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{
+		"org.opencontainers.image.url": "https://example.com", "org.opencontainers.image.base.name": "scratch",
+		"org.opencontainers.image.created": "2026-01-02T03:04:05Z",
+	}
+	if !maps.Equal(f.Annotations, want) {
+		t.Errorf("annotations %v", f.Annotations)
+	}
+	if f.Package.Name != "foo" || f.Package.Version != "1.2.0" || len(f.Package.SystemLibs) != 2 {
+		t.Errorf("package %+v", f.Package)
+	}
+	if got := f.Dependencies["zlib"].Reference(); got != "ghcr.io/acme/zlib:1.3" {
+		t.Errorf("zlib is %s", got)
+	}
+	if got := f.Dependencies["png"]; got != (Dependency{Image: "ghcr.io/acme/libpng", Tag: "1.6", CMake: "PNG", Shared: true}) {
+		t.Errorf("png is %+v", got)
+	}
+}
+
+func TestAnErrorInAProjectFileSaysWhereItIs(t *testing.T) {
+	for text, want := range map[string]string{
+		"[package]\nnaem = \"x\"": "line 2: the key \"package.naem\" is not known",
+		"[packages]":              "the key \"packages\" is not known",
+		"[package\n":              "line 1",
+		"[org.opencontainers.image]\nversion = 1":               "is not a string",
+		"[org.opencontainers.image]\ncreated = 2026-01-02":      "is not a string",
+		"[org.opencontainers.image]\nurl = [\"a\"]":             "is not a string",
+		"[package]\nsystem-libs = \"m\"":                        "line 2",
+		"[dependencies]\nz = 1":                                 "the dependency \"z\"",
+		"[dependencies]\nz = \"A B\"":                           "not a package name",
+		"[dependencies]\nz = { image = \"a/b\", tagg = \"1\" }": "the key \"tagg\" is not known",
+		"[dependencies]\n\"a b\" = \"a/b\"":                     "an alias has no blank",
+	} {
+		if _, err := parse([]byte(text)); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+	}
+	if _, err := Read(filepath.Join(t.TempDir(), FileName)); !errors.Is(err, errdef.ErrNotFound) {
+		t.Errorf("a missing file: %v", err)
+	}
+}
+
+func TestTheRootIsTheNearestAndNeverBeyondTheProject(t *testing.T) {
+	t.Setenv("OCIPKG_PROJECT", "")
+	t.Setenv("OUT_DIR", "")
+	top := t.TempDir()
+	for _, dir := range []string{"a/b/c", "repo/.git", "repo/sub", "module/sub", "named"} {
+		if err := os.MkdirAll(filepath.Join(top, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"ocipkg.toml", "a/b/ocipkg.toml", "named/ocipkg.toml", "module/go.mod"} {
+		if err := os.WriteFile(filepath.Join(top, name), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for dir, want := range map[string]string{"a": ".", "a/b": "a/b", "a/b/c": "a/b", "repo/sub": "", "module/sub": ""} {
+		p, err := Find(filepath.Join(top, dir))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		if p != nil {
+			got, _ = filepath.Rel(top, p.Root)
+		}
+		if got != want {
+			t.Errorf("from %s the root is %q, want %q", dir, got, want)
+		}
+	}
+	t.Run("OCIPKG_PROJECT comes first", func(t *testing.T) {
+		t.Setenv("OCIPKG_PROJECT", filepath.Join(top, "named"))
+		if p, err := Find(filepath.Join(top, "a/b")); err != nil || p.Root != filepath.Join(top, "named") {
+			t.Errorf("got %+v, %v", p, err)
+		}
+		t.Setenv("OCIPKG_PROJECT", filepath.Join(top, "repo"))
+		if _, err := Find(top); !errors.Is(err, errdef.ErrNotFound) {
+			t.Errorf("without a project file there: %v", err)
+		}
+	})
+	t.Run("the search ends at the home directory", func(t *testing.T) {
+		t.Setenv("HOME", filepath.Join(top, "a", "b", "c"))
+		if p, err := Find(filepath.Join(top, "a", "b", "c")); err != nil || p != nil {
+			t.Errorf("got %+v, %v", p, err)
+		}
+	})
+	t.Run("under cargo it goes on from OUT_DIR", func(t *testing.T) {
+		t.Setenv("CARGO", "cargo")
+		t.Setenv("OUT_DIR", filepath.Join(top, "a/b/c"))
+		if p, err := Find(filepath.Join(top, "repo")); err != nil || p == nil || p.Root != filepath.Join(top, "a/b") {
+			t.Errorf("got %+v, %v", p, err)
+		}
+	})
+}
+
+func TestSourceOfOthersIsTold(t *testing.T) {
+	t.Setenv("GOMODCACHE", "/caches/go")
+	for dir, want := range map[string]bool{
+		"/home/me/app": false, "/home/me/vendored": false,
+		"/home/me/app/vendor/example.com/x": true, "/caches/go/example.com@v1": true,
+		"/home/me/go/pkg/mod/example.com@v1": true, "/home/me/.cargo/registry/src/index-1/foo-sys-1.0": true,
+	} {
+		if got := Foreign(dir); got != want {
+			t.Errorf("Foreign(%s) = %t", dir, got)
+		}
+	}
+}

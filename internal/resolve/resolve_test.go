@@ -1,0 +1,181 @@
+package resolve
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/project"
+	"github.com/ocipkg/ocipkg/internal/reference"
+	"github.com/ocipkg/ocipkg/internal/store"
+	"github.com/ocipkg/ocipkg/platform"
+)
+
+// world is a registry's worth of packages, by name, with what each requires.
+type world struct {
+	t       *testing.T
+	store   *store.Store
+	needs   map[string][]string
+	fetched []string
+	// platform is that of all packages.
+	platform platform.Platform
+}
+
+func (w *world) digest(name string) string { return fmt.Sprintf("sha256:%064x", []byte(name)) }
+
+// Fetch puts a package into the store, as far as a look-up can tell.
+func (w *world) Fetch(ctx context.Context, ref reference.Reference, _ platform.Platform) (*store.Package, error) {
+	name := strings.TrimPrefix(ref.Repository, "a/")
+	needs, ok := w.needs[name]
+	if !ok {
+		return nil, errdef.Errorf(errdef.ErrNotFound, "the registry does not have %s", ref)
+	}
+	w.fetched = append(w.fetched, name)
+	link := store.Link{Version: store.LinkVersion, BootID: store.BootID(), Platform: w.platform}
+	for _, need := range needs {
+		link.Requires = append(link.Requires, reference.Requirement{Package: need, Image: "r.example/a/" + need, Tag: "1"})
+	}
+	raw, err := json.Marshal(link)
+	if err != nil {
+		return nil, err
+	}
+	dir := w.store.PackageDir(w.digest(name))
+	if err := errors.Join(os.MkdirAll(dir, 0o755), os.WriteFile(filepath.Join(dir, "link.json"), raw, 0o644)); err != nil {
+		return nil, err
+	}
+	if err := w.store.SetRef(ctx, ref, w.digest(name)); err != nil {
+		return nil, err
+	}
+	return w.store.Package(w.digest(name))
+}
+
+func newWorld(t *testing.T, needs map[string][]string) (*world, *Resolver) {
+	t.Helper()
+	s, err := store.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t, store: s, needs: needs}
+	return w, &Resolver{Store: s, Target: func() (platform.Platform, error) { return platform.Host(), nil }, Fetcher: w}
+}
+
+func TestAClosureHasEachPackageOnceDependentsFirst(t *testing.T) {
+	w, r := newWorld(t, map[string][]string{"ssh": {"ssl", "z"}, "ssl": {"z"}, "z": nil, "png": {"z"}})
+	roots, all, err := r.Closure(t.Context(), []string{"r.example/a/png:1", "r.example/a/ssh:1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := map[string]int{}
+	for i, n := range all {
+		at[n.Name] = i
+	}
+	if len(roots) != 2 || len(all) != 4 || len(at) != 4 || len(w.fetched) != 4 {
+		t.Fatalf("roots %d, all %d, fetched %v", len(roots), len(all), w.fetched)
+	}
+	for _, n := range all {
+		for needed, m := range n.Requires {
+			if at[m.Name] < at[n.Name] {
+				t.Errorf("%s comes after %s, which it needs", n.Name, needed)
+			}
+		}
+	}
+	w.fetched = nil
+	if _, _, err := r.Closure(t.Context(), []string{"r.example/a/ssh:1"}); err != nil || len(w.fetched) > 0 {
+		t.Errorf("warm: fetched %v, %v", w.fetched, err)
+	}
+}
+
+func TestACircleIsShownAndNotFollowed(t *testing.T) {
+	_, r := newWorld(t, map[string][]string{"a": {"b"}, "b": {"c"}, "c": {"a"}})
+	_, _, err := r.Closure(t.Context(), []string{"r.example/a/a:1"})
+	want := "r.example/a/a:1 → r.example/a/b:1 → r.example/a/c:1 → r.example/a/a:1"
+	if !errors.Is(err, errdef.ErrVerification) || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want the way %s", err, want)
+	}
+}
+
+func TestAMissingRequirementSaysWhoNeedsIt(t *testing.T) {
+	_, r := newWorld(t, map[string][]string{"a": {"b"}, "b": {"gone"}})
+	_, _, err := r.Closure(t.Context(), []string{"r.example/a/a:1"})
+	if !errors.Is(err, errdef.ErrNotFound) || !strings.Contains(err.Error(), "required by r.example/a/a:1 → r.example/a/b:1") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAnAliasStandsForItsPackage(t *testing.T) {
+	_, r := newWorld(t, map[string][]string{"z": nil})
+	r.Project = &project.Project{File: project.File{Dependencies: map[string]project.Dependency{"zlib": {Image: "r.example/a/z", Tag: "1", Shared: true}}}}
+	roots, _, err := r.Closure(t.Context(), []string{"zlib"})
+	if err != nil || len(roots) != 1 || !roots[0].Shared || roots[0].Name != "zlib" {
+		t.Errorf("got %+v, %v", roots, err)
+	}
+}
+
+func TestWithoutAFetcherNothingIsFetched(t *testing.T) {
+	w, r := newWorld(t, map[string][]string{"z": nil})
+	r.Fetcher = nil
+	if _, err := r.Package(t.Context(), "r.example/a/z:1"); !errors.Is(err, errdef.ErrNotFound) || !strings.Contains(err.Error(), "ocipkg get r.example/a/z:1") {
+		t.Errorf("got %v", err)
+	}
+	r.Fetcher = w
+	p, err := r.Package(t.Context(), "r.example/a/z:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Fetcher = nil
+	for _, name := range []string{"r.example/a/z:1", p.Digest, "r.example/other@" + p.Digest} {
+		if again, err := r.Package(t.Context(), name); err != nil || again.Digest != p.Digest {
+			t.Errorf("%s: %+v, %v", name, again, err)
+		}
+	}
+}
+
+func TestAnIndexInTheStoreIsChosenFromForEachTarget(t *testing.T) {
+	w, r := newWorld(t, map[string][]string{"amd": nil, "arm": nil})
+	for _, name := range []string{"amd", "arm"} {
+		if _, err := w.Fetch(t.Context(), reference.Reference{Registry: "r.example", Repository: "a/" + name, Tag: "1"}, platform.Platform{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	raw := []byte(`{"manifests":[` +
+		`{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"` + w.digest("amd") + `","platform":{"os":"linux","architecture":"amd64"}},` +
+		`{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"` + w.digest("arm") + `","platform":{"os":"linux","architecture":"arm64"}}]}`)
+	index := fmt.Sprintf("sha256:%x", sha256.Sum256(raw))
+	path := w.store.Path("blobs", "sha256", strings.TrimPrefix(index, "sha256:"))
+	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, raw, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	ref := reference.Reference{Registry: "r.example", Repository: "a/both", Tag: "1"}
+	if err := w.store.SetRef(t.Context(), ref, index); err != nil {
+		t.Fatal(err)
+	}
+	r.Fetcher = nil
+	for target, want := range map[string]string{"linux/amd64": "amd", "aarch64-linux-gnu": "arm"} {
+		r.Target = func() (platform.Platform, error) { return platform.Parse(target) }
+		if p, err := r.Package(t.Context(), ref.String()); err != nil || p.Digest != w.digest(want) {
+			t.Errorf("%s: %+v, %v", target, p, err)
+		}
+	}
+	r.Target = func() (platform.Platform, error) { return platform.Parse("windows/amd64") }
+	if _, err := r.Package(t.Context(), ref.String()); !errors.Is(err, errdef.ErrPlatform) || !strings.Contains(err.Error(), "linux/arm64") {
+		t.Errorf("windows: %v", err)
+	}
+}
+
+func TestAPackageForAnotherPlatformIsRefused(t *testing.T) {
+	w, r := newWorld(t, map[string][]string{"z": nil})
+	w.platform = platform.Platform{OS: "linux", Architecture: "s390x"}
+	for target, want := range map[string]error{"linux/s390x": nil, "linux/arm64": errdef.ErrPlatform} {
+		r.Target = func() (platform.Platform, error) { return platform.Parse(target) }
+		if _, err := r.Package(t.Context(), "r.example/a/z:1"); !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", target, err, want)
+		}
+	}
+}
