@@ -1,0 +1,353 @@
+// Package link turns resolved packages into what compilers and linkers are told: it walks the components that were
+// asked for and all that these need, and collects include directories, definitions, libraries and flags in the order in
+// which a linker wants them. Renderers write the result for cargo, for pkg-config's callers, for a shell and as JSON.
+//
+// It reads no file: all that it knows is in the CPS documents of the packages and in the directories named beside them.
+package link
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/ocipkg/ocipkg/internal/cps"
+	"github.com/ocipkg/ocipkg/internal/errdef"
+)
+
+// Package is a package that is there to link. All directories are absolute, with forward slashes.
+type Package struct {
+	Name string // the name that other packages require it by; that of the CPS document also works
+	Root string // the directory that takes the place of [cps.PrefixMarker]
+	// StaticView and SharedView are directories of links that hold one kind of library each, as [cps.Package.Views] lists them;
+	// empty when they were not made.
+	StaticView, SharedView string
+	CPS                    *cps.Package
+	CXX                    string // the C++ runtime its archives were built for, "libstdc++" or "libc++"; empty: the target's usual one
+	// Requires says which package answers to a requirement of this one, by requirement: the Name of another package.
+	// What it does not list is looked up by the names of all packages, then by those of their components.
+	Requires map[string]string
+}
+
+// Request asks for components of a package.
+type Request struct {
+	Package    *Package
+	Components []string // empty: the package's defaults
+}
+
+// Options is how to link. The zero value links statically for Linux.
+type Options struct {
+	Shared bool // shared libraries and the public closure, in place of static ones and the private closure
+	OS     string
+	Env    string // "gnu", "musl", "msvc"; empty: the system's usual one
+	// Language of the sources, "c" or "cpp"; empty: "c".
+	Language string
+	// AllowFlags are flags that packages may ask for beyond the list that is safe; a * at the end stands for anything.
+	AllowFlags []string
+}
+
+// NothingError is a package without a component to link.
+type NothingError struct{ Package string }
+
+func (e *NothingError) Error() string {
+	return fmt.Sprintf("link %s: the package has no libraries and no headers", e.Package)
+}
+
+// SharedOnlyError is a component that is only there as a shared library where a static one was asked for.
+type SharedOnlyError struct{ Package, Component string }
+
+func (e *SharedOnlyError) Error() string {
+	return fmt.Sprintf("link %s statically: its component %q is only there as a shared library: link with --shared", e.Package, e.Component)
+}
+
+// Link collects what the requested components need of all packages. What the packages require and none of them answers
+// to is in [Flags.System], for the system's pkg-config.
+//
+// Errors are [*NothingError], [*SharedOnlyError], [*FlagError], [*cps.MissingError], [*cps.CycleError], and sentences on
+// paths that leave a package and on packages that contradict each other.
+func Link(packages []*Package, requests []Request, opts Options) (*Flags, error) {
+	c := newCollector(packages, opts)
+	var roots []cps.Root
+	for _, r := range requests {
+		c.of[r.Package.CPS] = r.Package
+		if len(r.Package.CPS.Defaults()) == 0 {
+			return nil, &NothingError{r.Package.Name}
+		}
+		if c.flags.Root == "" {
+			c.flags.Root = r.Package.Root
+		}
+		for _, component := range r.Components {
+			roots = append(roots, cps.Root{Package: r.Package.CPS, Component: component})
+		}
+		if len(r.Components) == 0 {
+			roots = append(roots, cps.Root{Package: r.Package.CPS})
+		}
+	}
+	for _, stage := range []func([]cps.Root) error{c.compile, c.link, c.load} {
+		if err := stage(roots); err != nil {
+			return nil, err
+		}
+	}
+	return c.flags, nil
+}
+
+// collector is one call of Link.
+type collector struct {
+	opts     Options
+	packages []*Package
+	of       map[*cps.Package]*Package
+	flags    *Flags
+}
+
+func newCollector(packages []*Package, opts Options) *collector {
+	if opts.OS == "" {
+		opts.OS = "linux"
+	}
+	if opts.Language == "" {
+		opts.Language = "c"
+	}
+	c := &collector{opts: opts, packages: packages, of: map[*cps.Package]*Package{}, flags: newFlags()}
+	for _, p := range packages {
+		c.of[p.CPS] = p
+	}
+	return c
+}
+
+// closure walks one stage, choosing between static and shared on the way.
+func (c *collector) closure(stage cps.Stage, roots []cps.Root) ([]cps.Item, error) {
+	items, missing, err := c.walker(stage).Closure(stage, roots...)
+	for _, name := range missing {
+		if refused := c.checkSystem(name); refused != nil {
+			return nil, refused
+		}
+		c.system(name, stage)
+	}
+	return items, err
+}
+
+// checkSystem refuses a requirement that the system's pkg-config would take for something else than a module: a path to a
+// file of flags, an option.
+func (c *collector) checkSystem(name string) error {
+	constraints := []string{}
+	for _, p := range c.packages {
+		if r := p.CPS.Requires[name]; r != nil {
+			constraints = append(constraints, r.Constraints...)
+		}
+	}
+	bad := func(constraint string) bool {
+		fields := strings.Fields(constraint)
+		return len(fields) != 2 || !slices.Contains([]string{"=", "!=", "<", ">", "<=", ">="}, fields[0]) || !IsModule(strings.TrimLeft(fields[1], "."))
+	}
+	if !IsModule(name) || slices.ContainsFunc(constraints, bad) {
+		return errdef.Errorf(errdef.ErrVerification, "a package requires %q, which cannot be a package of the system: have its author correct that", strings.Join(append([]string{name}, constraints...), " "))
+	}
+	return nil
+}
+
+func (c *collector) walker(stage cps.Stage) *cps.Walker {
+	w := &cps.Walker{Find: c.find, Prefer: []string{cps.StaticConfiguration}}
+	if c.opts.Shared {
+		w.Prefer[0] = cps.SharedConfiguration
+	}
+	w.Replace = func(p *cps.Package, component string) (string, error) {
+		return c.twin(stage, p, component)
+	}
+	return w
+}
+
+// find gives the package that answers to a requirement.
+func (c *collector) find(from *cps.Package, name string) (*cps.Package, string) {
+	if answer := c.of[from].Requires[name]; answer != "" {
+		name = answer
+	}
+	for _, p := range c.packages {
+		if p.Name == name {
+			return p.CPS, ""
+		}
+	}
+	for _, p := range c.packages {
+		if p.CPS.Name == name {
+			return p.CPS, ""
+		}
+	}
+	for _, p := range c.packages {
+		if component := p.CPS.Components[name]; component != nil && component.Linkable() && p.CPS != from {
+			return p.CPS, name
+		}
+	}
+	return nil, ""
+}
+
+// twin takes the static or the shared library of a document that has both without a choice between them. A library that is
+// only static serves a shared build, not the other way round; for headers alone either will do.
+func (c *collector) twin(stage cps.Stage, p *cps.Package, component string) (string, error) {
+	kind, wanted := p.Components[component].Type, cps.Archive
+	if c.opts.Shared {
+		wanted = cps.Dylib
+	}
+	if kind == cps.Interface || kind == wanted {
+		return component, nil
+	}
+	if twin := p.Twin(component, wanted); twin != "" {
+		return twin, nil
+	}
+	if kind == cps.Dylib && stage == cps.Link {
+		return "", &SharedOnlyError{Package: c.of[p].Name, Component: component}
+	}
+	return component, nil
+}
+
+// system records a requirement that is left to the system's pkg-config.
+func (c *collector) system(name string, stage cps.Stage) {
+	if stage == cps.Load {
+		return
+	}
+	i := slices.IndexFunc(c.flags.System, func(s SystemPackage) bool { return s.Name == name })
+	if i < 0 {
+		i = len(c.flags.System)
+		s := SystemPackage{Name: name}
+		for _, p := range c.packages {
+			if r := p.CPS.Requires[name]; r != nil {
+				s.Constraints = appendMissing(s.Constraints, r.Constraints...)
+			}
+		}
+		c.flags.System = append(c.flags.System, s)
+	}
+	if stage == cps.Compile {
+		c.flags.System[i].Compile = true
+	} else {
+		c.flags.System[i].Link = true
+	}
+}
+
+func (c *collector) compile(roots []cps.Root) error {
+	items, err := c.closure(cps.Compile, roots)
+	if err != nil {
+		return err
+	}
+	for _, item := range items {
+		if err := c.compileItem(item); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *collector) compileItem(item cps.Item) error {
+	p := c.of[item.Package]
+	for _, dir := range item.Attributes.Includes.For(c.opts.Language) {
+		if err := p.inside(item.Component, dir); err != nil {
+			return err
+		}
+		c.flags.IncludeDirs = appendMissing(c.flags.IncludeDirs, p.place(dir))
+	}
+	definitions := item.Attributes.Definitions.For(c.opts.Language)
+	names := make([]string, 0, len(definitions))
+	for name := range definitions {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		d := Define{Name: name, Value: definitions[name]}
+		if err := c.check(item, compileFlags, []string{d.Arg()}); err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(c.flags.Defines, d.equal) {
+			c.flags.Defines = append(c.flags.Defines, d)
+		}
+	}
+	flags := item.Attributes.CompileFlags.For(c.opts.Language)
+	for _, args := range group(p.placeAll(flags)) {
+		if err := c.check(item, compileFlags, args); err != nil {
+			return err
+		}
+		c.flags.addCFlag(args)
+	}
+	return nil
+}
+
+// load adds the shared libraries of the whole closure, and the directories where they are found at run time.
+func (c *collector) load(roots []cps.Root) error {
+	if !c.opts.Shared {
+		return nil
+	}
+	items, err := c.closure(cps.Load, roots)
+	if err != nil {
+		return err
+	}
+	for _, item := range items {
+		if item.Type != cps.Dylib {
+			continue
+		}
+		p := c.of[item.Package]
+		if err := p.inside(item.Component, item.Attributes.Location); err != nil {
+			return err
+		}
+		c.rpath(p.runtimeDir(item.Attributes))
+		c.flags.RuntimeFiles = appendMissing(c.flags.RuntimeFiles, p.place(item.Attributes.Location))
+	}
+	for _, l := range c.flags.Libraries {
+		if l.Kind == Shared {
+			c.flags.RuntimeFiles = appendMissing(c.flags.RuntimeFiles, l.runtimeFile)
+		}
+	}
+	return nil
+}
+
+// rpath adds a directory to those where the program looks for shared libraries.
+func (c *collector) rpath(dir string) {
+	if c.opts.OS == "windows" {
+		return
+	}
+	c.flags.RPathDirs = appendMissing(c.flags.RPathDirs, dir)
+	c.flags.DisableNewDtags = c.opts.OS != "darwin" && c.opts.OS != "ios"
+}
+
+// runtimeDir is where a shared library lies under the name that programs ask for: its own directory, or the view.
+func (p *Package) runtimeDir(a *cps.Attributes) string {
+	if a.Soname != "" && p.SharedView != "" {
+		return p.SharedView
+	}
+	return dirname(p.place(a.Location))
+}
+
+// place gives the absolute path for one of the package's own.
+func (p *Package) place(file string) string {
+	file = cps.Substitute(file, p.Root)
+	if strings.HasPrefix(file, "/") || len(file) > 1 && file[1] == ':' {
+		return file
+	}
+	return p.Root + "/" + file
+}
+
+// inside refuses a path of a component that leaves the package, that would break the line it is printed on, or, by a comma,
+// the linker's -rpath into further options.
+func (p *Package) inside(component, file string) error {
+	clean := path.Clean(file)
+	if control(file) || strings.Contains(file, ",") || strings.HasPrefix(file, cps.PrefixMarker) && !strings.HasPrefix(clean, cps.PrefixMarker) || strings.HasPrefix(clean, "../") {
+		return fmt.Errorf("link %s: its component %q names the path %q, which is not in the package or has a comma in it", p.Name, component, file)
+	}
+	return nil
+}
+
+// placeAll puts the package's directory in flags.
+func (p *Package) placeAll(args []string) []string {
+	placed := make([]string, len(args))
+	for i, arg := range args {
+		placed[i] = strings.ReplaceAll(arg, cps.PrefixMarker, p.Root)
+	}
+	return placed
+}
+
+func appendMissing(list []string, more ...string) []string {
+	for _, s := range more {
+		if !slices.Contains(list, s) {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+func dirname(file string) string {
+	return file[:max(strings.LastIndexByte(file, '/'), 0)]
+}

@@ -1,0 +1,408 @@
+package link
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/ocipkg/ocipkg/internal/cps"
+)
+
+// twins is a package with libNAME.a and libNAME.so, whose components are as the function leaves them.
+func twins(name string, change func(static, shared *cps.Component)) *Package {
+	p := &cps.Package{Name: name, CPSPath: cps.PrefixMarker, CPSVersion: cps.Version}
+	static, shared := &cps.Component{Type: cps.Archive}, &cps.Component{Type: cps.Dylib}
+	static.Location = "@prefix@/lib/lib" + name + ".a"
+	shared.Location, shared.LinkLocation = "@prefix@/lib/lib"+name+".so.1", "@prefix@/lib/lib"+name+".so"
+	for _, c := range []*cps.Component{static, shared} {
+		c.Includes = cps.All("@prefix@/include")
+	}
+	if change != nil {
+		change(static, shared)
+	}
+	p.AddTwins(name, static, shared)
+	return &Package{Name: name, Root: "/s/" + name, StaticView: "/s/" + name + "/static", SharedView: "/s/" + name + "/shared", CPS: p}
+}
+
+// single is a package of one component.
+func single(name string, c *cps.Component) *Package {
+	return &Package{Name: name, Root: "/s/" + name, CPS: &cps.Package{Name: name, Components: map[string]*cps.Component{name: c}}}
+}
+
+func archive(location string) *cps.Component {
+	c := &cps.Component{Type: cps.Archive}
+	c.Location = location
+	return c
+}
+
+// png needs zlib as libpng does.
+func png() *Package {
+	p := twins("png", func(static, shared *cps.Component) {
+		static.LinkLibraries = []string{"m", "z", "m"}
+		static.LinkRequires, static.CompileRequires = []string{"zlib"}, []string{"zlib"}
+		shared.CompileRequires, shared.DyldRequires = []string{"zlib"}, []string{"zlib"}
+	})
+	p.CPS.Requires = map[string]*cps.Requirement{"zlib": {Constraints: []string{">= 1.2"}}}
+	return p
+}
+
+func zlib() *Package {
+	p := twins("z", nil)
+	p.Name = "zlib"
+	return p
+}
+
+func TestLinkGivesTheFlagsOfTheWholeClosure(t *testing.T) {
+	for name, test := range map[string]struct {
+		packages []*Package
+		opts     Options
+		want     string
+	}{
+		"static": {[]*Package{png(), zlib()}, Options{},
+			"-I/s/png/include -I/s/z/include -L/s/png/static -L/s/z/static -lpng -lm -lz"},
+		"shared": {[]*Package{png(), zlib()}, Options{Shared: true},
+			"-I/s/png/include -I/s/z/include -L/s/png/shared -Wl,--disable-new-dtags -Wl,-rpath,/s/png/lib -Wl,-rpath,/s/z/lib -lpng"},
+		"shared on macOS": {[]*Package{png(), zlib()}, Options{Shared: true, OS: "darwin"},
+			"-I/s/png/include -I/s/z/include -L/s/png/shared -Wl,-rpath,/s/png/lib -Wl,-rpath,/s/z/lib -lpng"},
+		"shared on Windows": {[]*Package{png(), zlib()}, Options{Shared: true, OS: "windows"},
+			"-I/s/png/include -I/s/z/include -L/s/png/shared -lpng"},
+		"a dependency of the system": {[]*Package{png()}, Options{},
+			"-I/s/png/include -L/s/png/static -lpng -lm -lz -lm"},
+		"static without views": {[]*Package{twins("z", func(static, _ *cps.Component) { static.LinkFlags = []string{"-pthread"} })}, Options{OS: "-"},
+			"-I/s/z/include -L/s/z/static -lz -pthread"},
+		"one kind only": {[]*Package{single("z", archive("@prefix@/lib/libz.a"))}, Options{}, "-L/s/z/lib -lz"},
+		"one kind only, shared build": {[]*Package{single("z", archive("@prefix@/lib/libz.a"))}, Options{Shared: true},
+			"-L/s/z/lib -lz"},
+		"another file name": {[]*Package{single("z", archive("@prefix@/lib/zs.a"))}, Options{}, "/s/z/lib/zs.a"},
+		"C++": {[]*Package{single("z", func() *cps.Component {
+			c := archive("@prefix@/lib/libz.a")
+			c.LinkLanguages, c.LinkLibraries = []string{"cpp"}, []string{"stdc++", "m"}
+			return c
+		}())}, Options{}, "-L/s/z/lib -lz -lm -lstdc++"},
+		"C++ on macOS": {[]*Package{single("z", func() *cps.Component {
+			c := archive("@prefix@/lib/libz.a")
+			c.LinkLanguages, c.LinkLibraries = []string{"cpp"}, []string{"-framework Security"}
+			return c
+		}())}, Options{OS: "darwin"}, "-L/s/z/lib -lz -framework Security -lc++"},
+		"definitions and flags": {[]*Package{single("z", func() *cps.Component {
+			value := `"a b"`
+			c := &cps.Component{Type: cps.Interface}
+			c.Definitions = cps.Definitions{"*": {"B": nil, "A": &value}}
+			c.CompileFlags = cps.All("-pthread", "-isystem", "@prefix@/sys", "-pthread")
+			c.LinkFlags = []string{"-L@prefix@/more", "-Wl,-z,now"}
+			return c
+		}())}, Options{}, `-DA=\"a\ b\" -DB -pthread -isystem /s/z/sys -L/s/z/more -Wl,-z,now`},
+		"a library of the package by path": {[]*Package{single("z", func() *cps.Component {
+			c := archive("@prefix@/lib/libz.a")
+			c.LinkLibraries = []string{"@prefix@/lib/libcore.a", "m"}
+			return c
+		}())}, Options{}, "-L/s/z/lib -lz -lcore -lm"},
+		"a group": {[]*Package{single("z", func() *cps.Component {
+			c := &cps.Component{Type: cps.Interface}
+			c.LinkLibraries = []string{"-Wl,--start-group", "@prefix@/lib/liba.a", "@prefix@/lib/libb.a", "-Wl,--end-group"}
+			return c
+		}())}, Options{}, "-L/s/z/lib -Wl,--start-group -la -lb -Wl,--end-group"},
+	} {
+		f, err := Link(test.packages, []Request{{Package: test.packages[0]}}, test.opts)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if got := f.Shell(AllArgs); got != test.want {
+			t.Errorf("%s:\n got %s\nwant %s", name, got, test.want)
+		}
+	}
+}
+
+func TestWithoutViewsAnArchiveBesideItsTwinIsGivenByPath(t *testing.T) {
+	p := twins("z", nil)
+	p.StaticView, p.SharedView = "", ""
+	for shared, want := range map[bool]string{
+		false: "/s/z/lib/libz.a",
+		true:  "-L/s/z/lib -Wl,--disable-new-dtags -Wl,-rpath,/s/z/lib -lz",
+	} {
+		f, err := Link([]*Package{p}, []Request{{Package: p}}, Options{Shared: shared})
+		if err != nil || f.Shell(LinkArgs) != want {
+			t.Errorf("shared %v: got %s, %v", shared, f.Shell(LinkArgs), err)
+		}
+	}
+}
+
+func TestTheSystemsLibraryOfOurNameIsOurs(t *testing.T) {
+	z := zlib()
+	sqlite := single("sqlite", func() *cps.Component {
+		c := archive("@prefix@/lib/libsqlite.a")
+		c.LinkLibraries = []string{"z"}
+		return c
+	}())
+	f, err := Link([]*Package{z, sqlite}, []Request{{Package: z}, {Package: sqlite}}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := f.Shell(LibraryArgs); got != "-lsqlite -lz" || f.Libraries[1].Kind != Static {
+		t.Errorf("got %s, %+v", got, f.Libraries)
+	}
+}
+
+func TestWhatNoPackageAnswersToIsLeftToTheSystem(t *testing.T) {
+	p := png()
+	f, err := Link([]*Package{p}, []Request{{Package: p}}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(f.System) != 1 || f.System[0].Name != "zlib" || !slices.Equal(f.System[0].Constraints, []string{">= 1.2"}) || !f.System[0].Compile || !f.System[0].Link {
+		t.Errorf("static: got %+v", f.System)
+	}
+	f, err = Link([]*Package{p}, []Request{{Package: p}}, Options{Shared: true})
+	if err != nil || len(f.System) != 1 || !f.System[0].Compile || f.System[0].Link {
+		t.Errorf("shared: got %+v, %v", f.System, err)
+	}
+}
+
+func TestARequirementFindsItsPackage(t *testing.T) {
+	p, z := png(), zlib()
+	z.Name = "our-zlib"
+	p.Requires = map[string]string{"zlib": "our-zlib"}
+	f, err := Link([]*Package{p, z}, []Request{{Package: p}}, Options{})
+	if err != nil || len(f.System) != 0 {
+		t.Errorf("by the package's own table: %+v, %v", f.System, err)
+	}
+	p.Requires = nil
+	z.CPS.Components["zlib"] = &cps.Component{Type: cps.Interface, Attributes: cps.Attributes{Requires: []string{":z"}}}
+	f, err = Link([]*Package{p, z}, []Request{{Package: p}}, Options{})
+	if err != nil || len(f.System) != 0 {
+		t.Errorf("by a component's name: %+v, %v", f.System, err)
+	}
+}
+
+func TestWhatCannotBeLinkedIsSaid(t *testing.T) {
+	sharedOnly := &cps.Component{Type: cps.Dylib}
+	sharedOnly.Location = "@prefix@/lib/libz.so"
+	outside := archive("@prefix@/../libz.a")
+	circle := archive("@prefix@/lib/libz.a")
+	circle.LinkRequires = []string{":z"}
+	other := single("other", archive("@prefix@/lib/libz.a"))
+	z := zlib()
+	for want, test := range map[string]struct {
+		packages  []*Package
+		component string
+	}{
+		`link z statically: its component "z" is only there as a shared library: link with --shared`: {[]*Package{single("z", sharedOnly)}, ""},
+		`link z: the package has no libraries and no headers`:                                        {[]*Package{single("z", &cps.Component{Type: "executable"})}, ""},
+		`package png has no component "jpg": its components are png, png-shared, png-static`:         {[]*Package{png()}, "jpg"},
+		`its component "z" names the path "@prefix@/../libz.a", which is not in the package`:         {[]*Package{single("z", outside)}, ""},
+		`components require each other in a circle: z:z -> z:z`:                                      {[]*Package{single("z", circle)}, ""},
+		`both packages have a library of the name "z": make them require the same package`:           {[]*Package{z, other}, ""},
+	} {
+		var requests []Request
+		for _, p := range test.packages {
+			r := Request{Package: p}
+			if test.component != "" {
+				r.Components = []string{test.component}
+			}
+			requests = append(requests, r)
+		}
+		if _, err := Link(test.packages, requests, Options{}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+	if f, err := Link([]*Package{single("z", sharedOnly)}, []Request{{Package: single("z", sharedOnly)}}, Options{Shared: true}); err != nil || len(f.RPathDirs) != 1 {
+		t.Errorf("the same with --shared: %v", err)
+	}
+}
+
+func TestPackagesMayOnlyAskForHarmlessFlags(t *testing.T) {
+	for flag, ok := range map[string]bool{
+		"-pthread": true, "-std=c11": true, "-DX": true, "-DX=a-b c": true, "-I/x": true, "-isystem /x": true, "-fPIC": true, "-Wno-x": true,
+		"-msse4.2": true, "-march=native": true, "-F/x": true,
+		"-fplugin=x.so": false, "-B/x": false, "-wrapper gdb": false, "-specs=x": false, "@file": false, "-I@file": false, "-D-x": false,
+		"-Wl,--plugin": false, "-Wa,x": false, "-Xclang -load": false, "-I": false, "-include /etc/x": false, "-DX\n=1": false, "x.so": false,
+		"-isystem -B": false, "-fuse-ld=x": false,
+	} {
+		checkFlag(t, "compiler", flag, ok, func(c *cps.Component, words []string) { c.CompileFlags = cps.All(words...) })
+	}
+	for flag, ok := range map[string]bool{
+		"-lm": true, "-L/x": true, "-pthread": true, "-framework Foo": true, "-Wl,-rpath,/x": true, "-Wl,--as-needed": true, "-Wl,-z,now": true,
+		"-Wl,-rpath,/x,--plugin,y": false, "-Wl,-T,x": false, "-Wl,--wrap=x": false, "-fuse-ld=x": false, "-Xlinker -plugin": false,
+		"-lto_library": false, "-l@x": false, "-u main": false, "-plugin x": false, "-s": false, "-Wl,@x": false, "-T x": false, "-l": false,
+		"-Wl,--dynamic-linker=/x": false, "-Wl,-plugin,x": false, "-Bx": false,
+	} {
+		checkFlag(t, "linker", flag, ok, func(c *cps.Component, words []string) { c.LinkFlags = words })
+	}
+	checkFlag(t, "library list", "-Wl,-T,x", false, func(c *cps.Component, words []string) { c.LinkLibraries = words })
+	checkFlag(t, "library list", "@x", false, func(c *cps.Component, words []string) { c.LinkLibraries = words })
+}
+
+func checkFlag(t *testing.T, where, flag string, ok bool, set func(c *cps.Component, words []string)) {
+	t.Helper()
+	c := &cps.Component{Type: cps.Interface}
+	words := []string{flag}
+	if a, b, two := strings.Cut(flag, " "); two && !strings.HasPrefix(flag, "-D") {
+		words = []string{a, b}
+	}
+	set(c, words)
+	p := single("p", c)
+	_, err := Link([]*Package{p}, []Request{{Package: p}}, Options{})
+	var refused *FlagError
+	if ok == errors.As(err, &refused) || ok != (err == nil) {
+		t.Errorf("%s flag %q: got %v", where, flag, err)
+	}
+	if ok {
+		return
+	}
+	if refused == nil || refused.Package != "p" || !strings.Contains(err.Error(), "--allow-flag=") {
+		t.Errorf("%s flag %q: the error does not help: %v", where, flag, err)
+	}
+	_, err = Link([]*Package{p}, []Request{{Package: p}}, Options{AllowFlags: []string{refused.Flag}})
+	if broken := strings.Contains(flag, "\n"); (err != nil) != broken {
+		t.Errorf("%s flag %q, allowed: got %v", where, flag, err)
+	}
+}
+
+func TestPartsAreThoseOfPkgConfig(t *testing.T) {
+	p, z := png(), zlib()
+	f, err := Link([]*Package{p, z}, []Request{{Package: p}}, Options{Shared: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.CFlags = append(f.CFlags, []string{"-pthread"})
+	for part, want := range map[Part]string{
+		IncludeArgs:  "-I/s/png/include -I/s/z/include",
+		OtherCompile: "-pthread",
+		SearchArgs:   "-L/s/png/shared",
+		LibraryArgs:  "-lpng",
+		OtherLink:    "-Wl,--disable-new-dtags -Wl,-rpath,/s/png/lib -Wl,-rpath,/s/z/lib",
+	} {
+		if got := f.Shell(part); got != want {
+			t.Errorf("part %d: got %s, want %s", part, got, want)
+		}
+	}
+}
+
+func TestCargoGetsDirectives(t *testing.T) {
+	p, z := png(), zlib()
+	z.CPS.Components["z-static"].LinkFlags = []string{"-pthread", "-Wl,-z,now"}
+	z.CPS.Components["z-static"].LinkLibraries = []string{"@prefix@/odd.a", "-framework Foo", ":libq.so.1"}
+	f, err := Link([]*Package{p, z}, []Request{{Package: p}}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `cargo:rerun-if-changed=/s/link.json
+cargo:rustc-link-search=native=/s/png/static
+cargo:rustc-link-search=native=/s/z/static
+cargo:rustc-link-search=native=/s/z
+cargo:rustc-link-lib=static=png
+cargo:rustc-link-lib=dylib=m
+cargo:rustc-link-lib=static=z
+cargo:rustc-link-lib=static:+verbatim=odd.a
+cargo:rustc-link-lib=framework=Foo
+cargo:rustc-link-lib=dylib:+verbatim=libq.so.1
+cargo:rustc-link-lib=dylib=pthread
+cargo:rustc-link-arg=-Wl,-z,now
+cargo:include=/s/png/include:/s/z/include
+cargo:root=/s/png
+`
+	if got := f.Cargo(CargoOptions{RerunIfChanged: []string{"/s/link.json"}}); got != want {
+		t.Errorf("static: got\n%s\nwant\n%s", got, want)
+	}
+	f, err = Link([]*Package{z}, []Request{{Package: z}}, Options{Shared: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want = `cargo:rustc-link-search=native=/s/z/shared
+cargo:rustc-link-lib=dylib=z
+cargo:rustc-link-arg=-Wl,--disable-new-dtags
+cargo:rustc-link-arg=-Wl,-rpath,/s/z/lib
+cargo:include=/s/z/include
+cargo:root=/s/z
+`
+	if got := f.Cargo(CargoOptions{}); got != want {
+		t.Errorf("shared: got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestJSONHasNoNulls(t *testing.T) {
+	p := single("z", &cps.Component{Type: cps.Interface})
+	f, err := Link([]*Package{p}, []Request{{Package: p}}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := f.JSON()
+	if err != nil || strings.Contains(string(text), "null") {
+		t.Errorf("got %s, %v", text, err)
+	}
+	var got struct{ Root string }
+	if err := json.Unmarshal(text, &got); err != nil || got.Root != "/s/z" {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+func TestTheDocumentIsGivenWithRealPaths(t *testing.T) {
+	z := zlib()
+	text, err := CPS(z)
+	if err != nil || strings.Contains(string(text), "@prefix@") || !strings.Contains(string(text), `"/s/z/lib/libz.a"`) {
+		t.Errorf("got %s, %v", text, err)
+	}
+	if z.CPS.Components["z-static"].Location != "@prefix@/lib/libz.a" {
+		t.Error("the package was changed")
+	}
+}
+
+func TestViewsHoldOneKindEach(t *testing.T) {
+	p := twins("z", func(static, shared *cps.Component) {
+		static.LinkLibraries = []string{"@prefix@/lib/libcore.a", "m"}
+		shared.Location, shared.LinkLocation, shared.Soname = "@prefix@/lib/libz.so", "", "libz.so.1"
+	})
+	p.CPS.Components["only"] = &cps.Component{Type: cps.Dylib, Attributes: cps.Attributes{Location: "@prefix@/x/libonly.so.2"}}
+	static, shared := p.CPS.Views()
+	if want := []cps.ViewEntry{{Name: "libcore.a", Target: "lib/libcore.a"}, {Name: "libz.a", Target: "lib/libz.a"}}; !slices.Equal(static, want) {
+		t.Errorf("static: got %v", static)
+	}
+	want := []cps.ViewEntry{{Name: "libonly.so", Target: "x/libonly.so.2"}, {Name: "libonly.so.2", Target: "x/libonly.so.2"}, {Name: "libz.so", Target: "lib/libz.so"}, {Name: "libz.so.1", Target: "lib/libz.so"}}
+	if !slices.Equal(shared, want) {
+		t.Errorf("shared: got %v", shared)
+	}
+}
+
+func TestTheRuntimeFilesAreTheSharedLibrariesOfTheWholeClosure(t *testing.T) {
+	core := single("core", func() *cps.Component {
+		c := &cps.Component{Type: cps.Dylib}
+		c.Location, c.LinkLocation = "@prefix@/bin/core.dll", "@prefix@/lib/libcore.dll.a"
+		c.LinkLibraries = []string{"@prefix@/lib/libmore.so"}
+		return c
+	}())
+	packages := []*Package{png(), zlib(), core}
+	requests := []Request{{Package: packages[0]}, {Package: core}}
+	for _, os := range []string{"linux", "windows", "darwin"} {
+		f, err := Link(packages, requests[:1], Options{OS: os})
+		if err != nil || len(f.RuntimeFiles) != 0 {
+			t.Errorf("static: got %q, %v", f.RuntimeFiles, err)
+		}
+		if f, err = Link(packages, requests, Options{OS: os, Shared: true}); err != nil {
+			t.Fatal(err)
+		}
+		want := []string{"/s/png/lib/libpng.so.1", "/s/z/lib/libz.so.1", "/s/core/bin/core.dll", "/s/core/lib/libmore.so"}
+		if !slices.Equal(f.RuntimeFiles, want) {
+			t.Errorf("%s: got %q, want %q", os, f.RuntimeFiles, want)
+		}
+	}
+}
+
+func TestAnArchiveThatStandsAmongFlagsIsTakenFromItsView(t *testing.T) {
+	// As a .pc file with positional flags gives it: an interface that keeps the order.
+	p := &Package{Name: "z", Root: "/s/z/root", StaticView: "/s/z/static", SharedView: "/s/z/shared", CPS: &cps.Package{
+		Name: "z",
+		Components: map[string]*cps.Component{"z": {Type: cps.Interface, Attributes: cps.Attributes{
+			LinkLibraries: []string{"-Wl,--as-needed", "@prefix@/lib/libz.a"},
+		}}},
+	}}
+	flags, err := Link([]*Package{p}, []Request{{Package: p}}, Options{OS: "linux"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := flags.Shell(SearchArgs | LibraryArgs); got != "-L/s/z/static -lz" {
+		t.Errorf("got %s", got)
+	}
+}

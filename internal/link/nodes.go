@@ -1,0 +1,38 @@
+package link
+
+import (
+	"path/filepath"
+
+	"github.com/ocipkg/ocipkg/internal/cps"
+	"github.com/ocipkg/ocipkg/internal/resolve"
+)
+
+// FromNodes prepares a resolved closure for [Link]: all its packages, and the
+// requests for those that were asked for.
+func FromNodes(roots, all []*resolve.Node) (packages []*Package, requests []Request) {
+	made := map[*resolve.Node]*Package{}
+	for _, n := range all {
+		document := n.Package.CPS
+		if document == nil {
+			document = &cps.Package{Name: n.Name} // of a package with nothing to link
+		}
+		p := &Package{
+			Name:       n.Name,
+			Root:       filepath.ToSlash(n.Package.Root),
+			StaticView: filepath.ToSlash(n.Package.Static),
+			SharedView: filepath.ToSlash(n.Package.Shared),
+			CPS:        document,
+			CXX:        n.Package.Platform.Cxx,
+			Requires:   map[string]string{},
+		}
+		for requirement, needed := range n.Requires {
+			p.Requires[requirement] = needed.Name
+		}
+		made[n] = p
+		packages = append(packages, p)
+	}
+	for _, n := range roots {
+		requests = append(requests, Request{Package: made[n]})
+	}
+	return packages, requests
+}
