@@ -1,0 +1,200 @@
+package ocipkg
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ocipkg/ocipkg/integrations/cmake"
+	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/link"
+	"github.com/ocipkg/ocipkg/internal/project"
+	"github.com/ocipkg/ocipkg/internal/reference"
+	"github.com/ocipkg/ocipkg/internal/resolve"
+	"github.com/ocipkg/ocipkg/platform"
+)
+
+// CMakeOptions say how a package is presented to CMake.
+type CMakeOptions struct {
+	// Name is the name that find_package is given, such as ZLIB. It must not be
+	// empty.
+	Name string
+	// Directory is where the files are written: <Name>Config.cmake and
+	// <Name>ConfigVersion.cmake. It is made where it is not there.
+	Directory string
+	// Platform is the target, as in [GetOptions].
+	Platform string
+	// Shared links shared libraries, Static static ones whatever the project's
+	// [dependencies] say. With neither, they decide, and static is the default.
+	Shared, Static bool
+	// AllowFlags are as in [LinkOptions].
+	AllowFlags []string
+}
+
+// CMake writes the files with which CMake's find_package finds the package of
+// that name, a reference or an alias of the project's [dependencies]. What the
+// store does not have is fetched first.
+func (c *Client) CMake(ctx context.Context, name string, options CMakeOptions) error {
+	if err := c.cmake(ctx, name, options); err != nil {
+		return fmt.Errorf("prepare %s for CMake: %w", name, err)
+	}
+	return nil
+}
+
+func (c *Client) cmake(ctx context.Context, name string, options CMakeOptions) error {
+	if err := c.open(); err != nil {
+		return err
+	}
+	resolver, err := c.resolver(options.Platform)
+	if err != nil {
+		return err
+	}
+	roots, all, err := resolver.Closure(ctx, []string{name})
+	if err != nil {
+		return err
+	}
+	target, err := resolver.Target()
+	if err != nil {
+		return err
+	}
+	packages, requests := link.FromNodes(roots, all)
+	o := link.CMakeOptions{Name: options.Name, Exists: isDirectory}
+	o.OS, o.Env, o.AllowFlags = target.OS, target.Env, options.AllowFlags
+	o.Shared = options.Shared || roots[0].Shared && !options.Static
+	o.Depends = c.watched(resolver.Project, all)
+	config, version, err := link.CMake(packages, requests[0], o)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(options.Directory, 0o777); err != nil {
+		return err
+	}
+	return errors.Join(
+		os.WriteFile(filepath.Join(options.Directory, options.Name+"Config.cmake"), []byte(config), 0o666),
+		os.WriteFile(filepath.Join(options.Directory, options.Name+"ConfigVersion.cmake"), []byte(version), 0o666),
+	)
+}
+
+// watched lists the files that decide what the packages are: the notes of what
+// their names stand for, which get renews, and one of each package that is never
+// written again, so that CMake asks anew when it is gone.
+func (c *Client) watched(of *project.Project, all []*resolve.Node) []string {
+	var files []string
+	for _, n := range all {
+		files = append(files, filepath.ToSlash(filepath.Join(filepath.Dir(n.Package.Root), "files")))
+		name := n.Name
+		if dependency, ok := of.Dependency(name); ok {
+			name = dependency.Reference()
+		}
+		ref, err := reference.Parse(name)
+		if err != nil {
+			continue // a digest, which stands for the same forever
+		}
+		if _, err := os.Stat(c.store.RefPath(ref)); err == nil {
+			files = append(files, filepath.ToSlash(c.store.RefPath(ref)))
+		}
+	}
+	return files
+}
+
+func isDirectory(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+// CMakeProject gives, as CMake code, what ocipkg.cmake wants to know of the
+// project that the working directory is in. The target follows from the values
+// of CMake's own variables, unless platform, as in [GetOptions], or the
+// environment's OCIPKG_TARGET says it.
+func (c *Client) CMakeProject(target string, variables map[string]string) (string, error) {
+	if err := c.open(); err != nil {
+		return "", err
+	}
+	of, err := project.Find(".")
+	if err != nil {
+		return "", err
+	}
+	p := link.CMakeProject{Answers: map[string]string{}, Target: target}
+	if p.Target == "" {
+		p.Target = os.Getenv("OCIPKG_TARGET")
+	}
+	if p.Target == "" {
+		p.Target = cmakeTarget(variables)
+	}
+	if _, err := platform.Parse(p.Target); err != nil {
+		return "", fmt.Errorf("find out what CMake builds for: %w, or set OCIPKG_TARGET", err)
+	}
+	if info, err := os.Stat(c.store.Path("refs")); err == nil {
+		p.State = info.ModTime().UTC().Format(time.RFC3339Nano)
+	}
+	if of != nil {
+		if err := describeProject(&p, of); err != nil {
+			return "", err
+		}
+	}
+	return p.Text()
+}
+
+func describeProject(p *link.CMakeProject, of *project.Project) error {
+	p.Root = filepath.ToSlash(of.Root)
+	for _, name := range []string{project.FileName, "ocipkg.lock"} {
+		if _, err := os.Stat(filepath.Join(of.Root, name)); err == nil {
+			p.Files = append(p.Files, p.Root+"/"+name)
+		}
+	}
+	for _, alias := range slices.Sorted(maps.Keys(of.Dependencies)) {
+		for _, name := range link.CMakeNames(alias, of.Dependencies[alias].CMake) {
+			name = strings.ToLower(name)
+			if other, taken := p.Answers[name]; taken {
+				return errdef.Errorf(errdef.ErrUsage, "read %s/%s: the dependencies %q and %q both answer to find_package(%s); give one of them another name with cmake = …", p.Root, project.FileName, other, alias, name)
+			}
+			p.Answers[name] = alias
+		}
+	}
+	return nil
+}
+
+// CMakeDirectory gives the directory that has ocipkg.cmake, which it writes
+// where it is not there. Its name follows from the file's content: a build keeps
+// the file that it was configured with.
+func (c *Client) CMakeDirectory() (string, error) {
+	if err := c.open(); err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(cmake.Module)
+	dir := filepath.Join(c.store.Dir(), "cmake", fmt.Sprintf("%x", sum[:8]))
+	if err := writeModule(dir); err != nil {
+		return "", fmt.Errorf("write %s: %w", cmake.ModuleName, err)
+	}
+	return dir, nil
+}
+
+func writeModule(dir string) error {
+	name := filepath.Join(dir, cmake.ModuleName)
+	if there, err := os.ReadFile(name); err == nil && string(there) == string(cmake.Module) {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, ".ocipkg-*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(cmake.Module)
+	err = errors.Join(err, f.Chmod(0o644), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), name)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return nil
+}

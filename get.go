@@ -1,0 +1,320 @@
+package ocipkg
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/ocipkg/ocipkg/internal/artifact"
+	"github.com/ocipkg/ocipkg/internal/cps"
+	"github.com/ocipkg/ocipkg/internal/derive"
+	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/install"
+	"github.com/ocipkg/ocipkg/internal/project"
+	"github.com/ocipkg/ocipkg/internal/reference"
+	"github.com/ocipkg/ocipkg/internal/registry"
+	"github.com/ocipkg/ocipkg/internal/resolve"
+	"github.com/ocipkg/ocipkg/internal/store"
+	"github.com/ocipkg/ocipkg/platform"
+)
+
+// GetOptions say what is got. The zero value gets what serves a build on this
+// machine, as far as it is not in the store.
+type GetOptions struct {
+	// Platform is the target, as os/architecture or a target triple. Empty is
+	// OCIPKG_TARGET, else GOOS and GOARCH, else cargo's TARGET, else the host.
+	Platform string
+	// Force unpacks anew what the store has. With [Client.Load] it also lets a
+	// name stand for another package than before.
+	Force bool
+}
+
+// Get brings a package from its registry into the store, verified, and gives
+// it. A tag is looked up anew each time; what it stands for is fetched only
+// when the store lacks it. Of an index, the package that fits the target best
+// is taken.
+func (c *Client) Get(ctx context.Context, name string, options GetOptions) (*Package, error) {
+	if err := c.open(); err != nil {
+		return nil, err
+	}
+	ref, err := named(name)
+	if err != nil {
+		return nil, fmt.Errorf("get: %w", err)
+	}
+	target, err := platform.Target(options.Platform)
+	if err != nil {
+		return nil, fmt.Errorf("get %s: %w", ref, err)
+	}
+	p, err := c.get(ctx, ref, target, options.Force)
+	if err != nil {
+		return nil, fmt.Errorf("get %s: %w", ref, err)
+	}
+	if reason, ok := p.Platform.Fits(target); !ok {
+		c.warn(fmt.Sprintf("%s is for %s, and the target is %s: %s; it cannot be linked for that", ref, p.Platform, target, reason))
+	}
+	c.store.Use(p.Digest)
+	return toPackage(ref.String(), p), c.getRequired(ctx, ref, p, target)
+}
+
+// named reads a name in a registry, or an alias of the project in the working
+// directory.
+func named(name string) (reference.Reference, error) {
+	of, err := project.Find(".")
+	if err != nil {
+		return reference.Reference{}, err
+	}
+	if dependency, ok := of.Dependency(name); ok {
+		name = dependency.Reference()
+	}
+	return reference.Parse(name)
+}
+
+// getRequired brings what a package requires into the store, too.
+func (c *Client) getRequired(ctx context.Context, of reference.Reference, p *store.Package, target Platform) error {
+	resolver := &resolve.Resolver{Store: c.store, Target: fixed(target), Fetcher: fetcher{c}}
+	for _, requirement := range p.Requires {
+		ref, err := requirement.Reference()
+		if err == nil {
+			_, _, err = resolver.Closure(ctx, []string{ref.String()})
+		}
+		if err != nil {
+			return fmt.Errorf("get what %s requires: %w", of, err)
+		}
+	}
+	return nil
+}
+
+func (c *Client) get(ctx context.Context, ref reference.Reference, target Platform, force bool) (*store.Package, error) {
+	install.Sweep(c.store)
+	repo := c.registry.Repository(ref)
+	before, refErr := c.store.Ref(ref)
+	if !force {
+		if p := c.current(ctx, repo, ref, before, refErr == nil, target); p != nil {
+			return p, nil
+		}
+	}
+	top, raw, err := repo.Manifest(ctx, ref.Target())
+	if err != nil {
+		return nil, err
+	}
+	desc, of, err := c.choose(ctx, top, raw, target)
+	if err != nil {
+		return nil, err
+	}
+	if desc.Digest != top.Digest {
+		raw = nil
+	}
+	p, err := c.install(ctx, repo, desc, raw, of, force)
+	if err != nil {
+		return nil, err
+	}
+	if refErr == nil && before.Digest != top.Digest.String() {
+		c.warn(fmt.Sprintf("%s has moved: it was %s, and is now %s", ref, before.Digest, top.Digest))
+	}
+	return p, c.store.SetRef(ctx, ref, top.Digest.String())
+}
+
+// current gives the package when the store has what the name stands for now: a
+// digest never changes, and of a tag the registry is asked only for the digest.
+// It gives nil when there is something to fetch, an error to run into included.
+func (c *Client) current(ctx context.Context, repo *registry.Repository, ref reference.Reference, before store.Ref, known bool, target Platform) *store.Package {
+	p, err := c.store.Lookup(ref, fixed(target))
+	if err != nil {
+		return nil
+	}
+	if ref.Digest != "" {
+		if !known {
+			_ = c.store.SetRef(ctx, ref, ref.Digest) // for the list alone
+		}
+		return p
+	}
+	top, err := repo.Resolve(ctx, ref.Tag)
+	if err != nil || top.Digest.String() != before.Digest || c.store.SetRef(ctx, ref, top.Digest.String()) != nil {
+		return nil
+	}
+	return p
+}
+
+// fixed gives a target that is known.
+func fixed(target Platform) func() (Platform, error) {
+	return func() (Platform, error) { return target, nil }
+}
+
+// choose gives the package for target that top is, or that top, an index,
+// names. An index is kept: the store answers later questions from it.
+func (c *Client) choose(ctx context.Context, top Descriptor, raw []byte, target Platform) (Descriptor, Platform, error) {
+	if !artifact.IsIndex(top) {
+		return top, Platform{}, nil
+	}
+	index, err := artifact.ParseIndex(raw)
+	if err != nil {
+		return top, Platform{}, fmt.Errorf("index %s: %w", top.Digest, err)
+	}
+	desc, err := artifact.Select(index, target)
+	if err != nil {
+		return top, Platform{}, err
+	}
+	return desc, artifact.PlatformOf(desc), install.PutBlob(ctx, c.store, top.Digest, raw)
+}
+
+func (c *Client) install(ctx context.Context, from artifact.Fetcher, desc Descriptor, raw []byte, of Platform, force bool) (*store.Package, error) {
+	if !force {
+		if p, err := c.store.Package(desc.Digest.String()); err == nil {
+			return p, nil
+		}
+	}
+	if raw == nil && c.Progress != nil {
+		var err error
+		if raw, err = artifact.ReadBlob(ctx, from, desc, artifact.MaxManifest); err != nil {
+			return nil, err
+		}
+	}
+	if c.Progress != nil {
+		if manifest, err := artifact.ParseManifest(raw); err == nil {
+			from = &meteredFetcher{from, newMeter(c.Progress, append([]Descriptor{manifest.Config}, manifest.Layers...))}
+		}
+	}
+	return install.Package(ctx, c.store, from, desc, raw, install.Options{
+		Replace:  force,
+		Platform: of,
+		Derive: func(tree *os.Root) (*cps.Package, error) {
+			return derive.Package(tree.FS(), derive.Options{Warn: c.warn})
+		},
+	})
+}
+
+// Load brings the package in a layout into the store, as [Client.Get] does from
+// a registry, under the name that it carries. A name that stands for another
+// package in the store is not changed without Force.
+func (c *Client) Load(ctx context.Context, source string, options GetOptions) (*Package, error) {
+	if err := c.open(); err != nil {
+		return nil, err
+	}
+	p, err := c.load(ctx, source, options)
+	if err != nil {
+		return nil, fmt.Errorf("load %s: %w", source, err)
+	}
+	return p, nil
+}
+
+func (c *Client) load(ctx context.Context, source string, options GetOptions) (*Package, error) {
+	target, err := platform.Target(options.Platform)
+	if err != nil {
+		return nil, err
+	}
+	l, top, err := openLayout(source, c.warn)
+	if err != nil {
+		return nil, err
+	}
+	defer l.Close()
+	var ref reference.Reference
+	name := artifact.PackageName(top)
+	if name != "" {
+		if ref, err = reference.Parse(name); err != nil {
+			return nil, fmt.Errorf("by the name it carries: %w", err)
+		}
+		name = ref.String()
+		if before, err := c.store.Ref(ref); err == nil && before.Digest != top.Digest.String() && !options.Force {
+			return nil, errdef.Errorf(errdef.ErrUsage, "%s stands for %s in the store, and the archive holds %s; to change that, add --overwrite", ref, before.Digest, top.Digest)
+		}
+	}
+	raw, err := artifact.ReadBlob(ctx, l, top, artifact.MaxManifest)
+	if err != nil {
+		return nil, err
+	}
+	desc, of, err := c.choose(ctx, top, raw, target)
+	if err != nil {
+		return nil, err
+	}
+	if desc.Digest != top.Digest {
+		raw = nil
+	}
+	p, err := c.install(ctx, l, desc, raw, of, options.Force)
+	if err != nil {
+		return nil, err
+	}
+	c.store.Use(p.Digest)
+	if name != "" {
+		err = c.store.SetRef(ctx, ref, top.Digest.String())
+	}
+	return toPackage(name, p), err
+}
+
+// Directory gives the package that name stands for on the target (as in
+// [GetOptions]), from what the store has: it never fetches. A name may also be
+// the digest of a package, or an alias of the project in the working directory.
+func (c *Client) Directory(name, target string) (*Package, error) {
+	if err := c.open(); err != nil {
+		return nil, err
+	}
+	resolver, err := c.resolver(target)
+	if err != nil {
+		return nil, err
+	}
+	resolver.Fetcher = nil
+	p, err := resolver.Package(context.Background(), name)
+	if err != nil {
+		return nil, err
+	}
+	return toPackage(name, p), nil
+}
+
+// List lists the packages in the store by name, those without a name last. A
+// package that has several names comes once for each.
+func (c *Client) List() ([]Package, error) {
+	if err := c.open(); err != nil {
+		return nil, err
+	}
+	refs, err := c.store.Refs()
+	if err != nil {
+		return nil, err
+	}
+	digests, err := c.store.Packages()
+	if err != nil {
+		return nil, err
+	}
+	var packages []Package
+	named := map[string]bool{}
+	for _, r := range refs {
+		for _, d := range c.store.PackagesOf(r.Digest) {
+			if p, err := c.store.Package(d); err == nil {
+				packages = append(packages, c.listed(r.Name, p))
+				named[d] = true
+			}
+		}
+	}
+	for _, d := range digests {
+		if named[d] {
+			continue
+		}
+		if p, err := c.store.Package(d); err == nil {
+			packages = append(packages, c.listed("", p))
+		}
+	}
+	slices.SortFunc(packages, func(a, b Package) int {
+		if (a.Name == "") != (b.Name == "") {
+			return strings.Compare(b.Name, a.Name)
+		}
+		return strings.Compare(a.Name+" "+a.Digest.String(), b.Name+" "+b.Digest.String())
+	})
+	return packages, nil
+}
+
+func (c *Client) listed(name string, p *store.Package) Package {
+	listed := toPackage(name, p)
+	listed.LastUsed = c.store.LastUsed(p.Digest)
+	return *listed
+}
+
+// fetcher brings what is missing for a build into the store.
+type fetcher struct{ client *Client }
+
+func (f fetcher) Fetch(ctx context.Context, ref reference.Reference, target platform.Platform) (*store.Package, error) {
+	p, err := f.client.get(ctx, ref, target, false)
+	if err != nil {
+		return nil, fmt.Errorf("get %s: %w", ref, err)
+	}
+	return p, nil
+}

@@ -1,0 +1,120 @@
+package ocipkg
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/link"
+	"github.com/ocipkg/ocipkg/internal/project"
+	"github.com/ocipkg/ocipkg/internal/resolve"
+	"github.com/ocipkg/ocipkg/platform"
+)
+
+// The formats that [Client.Link] writes.
+const (
+	FormatShell = "shell" // arguments for a compiler, quoted for a shell
+	FormatCargo = "cargo" // directives of a cargo build script
+	FormatJSON  = "json"  // everything, with its structure
+)
+
+// LinkOptions say how packages are linked. The zero value gives a shell all
+// arguments for linking statically on this machine.
+type LinkOptions struct {
+	// Format is one of the formats above; empty is [FormatShell].
+	Format string
+	// Platform is the target, as in [GetOptions].
+	Platform string
+	// Shared links shared libraries in place of static ones.
+	Shared bool
+	// OnlyCompile and OnlyLink leave out, in the format for a shell, what is
+	// not for the compiler, or not for the linker.
+	OnlyCompile, OnlyLink bool
+	// AllowFlags are flags that packages may ask for beyond those that can do
+	// no more than compile and link; a * at the end stands for anything.
+	AllowFlags []string
+}
+
+// Link says how a build links the packages of those names, in text without a
+// newline at its end. What the store does not have is fetched first; a tag that
+// it has is not looked up again.
+func (c *Client) Link(ctx context.Context, names []string, options LinkOptions) (string, error) {
+	out, err := c.link(ctx, names, options)
+	if err != nil {
+		return "", fmt.Errorf("link %s: %w", strings.Join(names, " "), err)
+	}
+	return out, nil
+}
+
+func (c *Client) link(ctx context.Context, names []string, options LinkOptions) (string, error) {
+	if err := options.checkFormat(); err != nil {
+		return "", err
+	}
+	if err := c.open(); err != nil {
+		return "", err
+	}
+	resolver, err := c.resolver(options.Platform)
+	if err != nil {
+		return "", err
+	}
+	roots, all, err := resolver.Closure(ctx, names)
+	if err != nil {
+		return "", err
+	}
+	var changed []string
+	for _, n := range all {
+		changed = append(changed, filepath.ToSlash(filepath.Join(filepath.Dir(n.Package.Root), "link.json")))
+	}
+	target, err := resolver.Target()
+	if err != nil {
+		return "", err
+	}
+	packages, requests := link.FromNodes(roots, all)
+	flags, err := link.Link(packages, requests, link.Options{Shared: options.Shared, OS: target.OS, Env: target.Env, AllowFlags: options.AllowFlags})
+	if err != nil {
+		return "", err
+	}
+	return render(flags, changed, options)
+}
+
+// resolver resolves names for a build in the working directory.
+func (c *Client) resolver(target string) (*resolve.Resolver, error) {
+	of, err := project.Find(".")
+	if err != nil {
+		return nil, err
+	}
+	return &resolve.Resolver{
+		Store:   c.store,
+		Target:  func() (Platform, error) { return platform.Target(target) },
+		Fetcher: fetcher{c},
+		Project: of,
+	}, nil
+}
+
+func (o LinkOptions) checkFormat() error {
+	if slices.Contains([]string{"", FormatShell, FormatCargo, FormatJSON}, o.Format) {
+		return nil
+	}
+	return errdef.Errorf(errdef.ErrUsage, "the format %q is not known; choose %s, %s or %s", o.Format, FormatShell, FormatCargo, FormatJSON)
+}
+
+func render(flags *link.Flags, changed []string, options LinkOptions) (string, error) {
+	switch options.Format {
+	case FormatCargo:
+		return strings.TrimSpace(flags.Cargo(link.CargoOptions{RerunIfChanged: changed})), nil
+	case FormatJSON:
+		raw, err := flags.JSON()
+		return strings.TrimSpace(string(raw)), err
+	}
+	parts := link.AllArgs
+	switch {
+	case options.OnlyCompile && !options.OnlyLink:
+		parts = link.CompileArgs
+	case options.OnlyLink && !options.OnlyCompile:
+		parts = link.LinkArgs
+	}
+	return flags.Shell(parts), nil
+}

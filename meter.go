@@ -1,0 +1,61 @@
+package ocipkg
+
+import (
+	"context"
+	"io"
+	"sync/atomic"
+
+	"github.com/ocipkg/ocipkg/internal/artifact"
+)
+
+// meter counts the bytes of a transfer.
+type meter struct {
+	report func(done, total int64)
+	total  int64
+	done   atomic.Int64
+}
+
+func newMeter(report func(done, total int64), descs []Descriptor) *meter {
+	m := &meter{report: report}
+	for _, desc := range descs {
+		m.total += desc.Size
+	}
+	return m
+}
+
+func (m *meter) add(n int64) {
+	done := m.done.Add(n)
+	if m.report != nil && n > 0 {
+		m.report(done, m.total)
+	}
+}
+
+func (m *meter) reader(r io.Reader) io.Reader { return &metered{r, m} }
+
+type metered struct {
+	r io.Reader
+	m *meter
+}
+
+func (r *metered) Read(p []byte) (int, error) {
+	n, err := r.r.Read(p)
+	r.m.add(int64(n))
+	return n, err
+}
+
+// meteredFetcher counts what is fetched of some blobs.
+type meteredFetcher struct {
+	artifact.Fetcher
+	*meter
+}
+
+func (f *meteredFetcher) Fetch(ctx context.Context, desc Descriptor) (io.ReadCloser, error) {
+	blob, err := f.Fetcher.Fetch(ctx, desc)
+	if err != nil {
+		return nil, err
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{f.reader(blob), blob}, nil
+}

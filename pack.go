@@ -1,0 +1,386 @@
+package ocipkg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/ocipkg/ocipkg/internal/artifact"
+	"github.com/ocipkg/ocipkg/internal/binfmt"
+	"github.com/ocipkg/ocipkg/internal/cps"
+	"github.com/ocipkg/ocipkg/internal/derive"
+	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/layer"
+	"github.com/ocipkg/ocipkg/internal/layout"
+	"github.com/ocipkg/ocipkg/internal/project"
+	"github.com/ocipkg/ocipkg/internal/reference"
+	"github.com/ocipkg/ocipkg/platform"
+)
+
+// PackOptions say how a package is made. The zero value makes one without a
+// name.
+type PackOptions struct {
+	// Name is written into the layout, for [Client.Load] and [Client.Push];
+	// empty writes none.
+	Name string
+	// Project is an ocipkg.toml to take annotations and what is not to be
+	// derived from; empty is none.
+	Project string
+	// Annotations go onto the manifest, over those of Project.
+	Annotations map[string]string
+	// Compression of the layers: "zstd" or "gzip", which the Rust ocipkg
+	// reads; empty is zstd.
+	Compression string
+	// Platform is what the package is for, as os/architecture or a target
+	// triple; "any" fits every target. Empty is read off the files, and so is
+	// what the platform leaves open; files that are for another are an error
+	// of kind [ErrPlatform].
+	Platform string
+	// Force replaces an output that is there.
+	Force bool
+	// NativeStaticLibs holds, by the name of a static library that rustc made
+	// (after "lib"), what rustc says it must be linked with.
+	NativeStaticLibs map[string][]string
+	// Warn takes a line about something that went on all the same; nil drops
+	// it.
+	Warn func(line string)
+}
+
+// Input is a file for [Compose].
+type Input struct {
+	Path string // on this machine; links are followed
+	Dest string // in the package, slash-separated; empty is the name of Path
+}
+
+// Pack makes a package of the directory dir. The output is oci:DIR[:TAG] or the
+// path of an archive, to which .tar is added where it does not end so. It gives
+// the descriptor of the package's manifest.
+//
+// A failed Pack leaves no output, and the old one as it was.
+func Pack(ctx context.Context, dir, output string, options PackOptions) (Descriptor, error) {
+	files, err := layer.Scan(dir, isExecutable)
+	if err != nil {
+		return Descriptor{}, fmt.Errorf("pack %s: %w", dir, err)
+	}
+	if err := outside(output, dir); err != nil {
+		return Descriptor{}, fmt.Errorf("pack %s: %w", dir, err)
+	}
+	desc, err := write(ctx, files, output, options)
+	if err != nil {
+		return Descriptor{}, fmt.Errorf("pack %s into %s: %w", dir, output, err)
+	}
+	return desc, nil
+}
+
+// Compose makes a package of single files. Otherwise it is as [Pack].
+func Compose(ctx context.Context, inputs []Input, output string, options PackOptions) (Descriptor, error) {
+	var files []layer.File
+	from := map[string]string{}
+	for _, in := range inputs {
+		dest := in.Dest
+		if dest == "" {
+			dest = filepath.Base(in.Path)
+		}
+		dest = path.Clean(dest)
+		if other, twice := from[dest]; twice {
+			return Descriptor{}, errdef.Errorf(errdef.ErrUsage, "compose %s: %s and %s would both be %s in the package; give one of them another place as PATH=DEST", output, other, in.Path, dest)
+		}
+		from[dest] = in.Path
+		f, err := layer.Entry(in.Path, dest, isExecutable)
+		if err != nil {
+			return Descriptor{}, fmt.Errorf("compose %s: %w", output, err)
+		}
+		files = append(files, f)
+	}
+	if err := layer.Arrange(files); err != nil {
+		return Descriptor{}, fmt.Errorf("compose %s: %w", output, err)
+	}
+	desc, err := write(ctx, files, output, options)
+	if err != nil {
+		return Descriptor{}, fmt.Errorf("compose %s: %w", output, err)
+	}
+	return desc, nil
+}
+
+// Runnable makes a container image of a statically linked Linux program, which
+// any container runtime can start. The output is as that of [Pack]; of the
+// options, Name, Project, Annotations and Force apply.
+func Runnable(ctx context.Context, program, output string, options PackOptions) (Descriptor, error) {
+	desc, err := runnable(ctx, program, output, options)
+	if err != nil {
+		return Descriptor{}, fmt.Errorf("make an image of %s: %w", program, err)
+	}
+	return desc, nil
+}
+
+func runnable(ctx context.Context, program, output string, options PackOptions) (Descriptor, error) {
+	file, err := layer.Entry(program, filepath.Base(program), isExecutable)
+	if err != nil {
+		return Descriptor{}, err
+	}
+	built, err := staticProgram(program)
+	if err != nil {
+		return Descriptor{}, err
+	}
+	spec, _, err := options.spec()
+	if err != nil {
+		return Descriptor{}, err
+	}
+	return writeLayout(output, options, func(sink artifact.Sink) (Descriptor, error) {
+		return artifact.BuildImage(ctx, sink, file, built, spec.Annotations)
+	})
+}
+
+// staticProgram reads the platform of a program, which must run without any
+// library beside it.
+func staticProgram(program string) (Platform, error) {
+	info, err := inspectBinary(program)
+	switch {
+	case errors.Is(err, binfmt.ErrNotBinary) || errors.Is(err, binfmt.ErrMalformed):
+		return Platform{}, errdef.Errorf(errdef.ErrUsage, "it is no program (%w); give a statically linked ELF executable", err)
+	case err != nil:
+		return Platform{}, err
+	case info.Format != binfmt.FormatELF || info.Kind != binfmt.KindExecutable:
+		return Platform{}, errdef.Errorf(errdef.ErrUsage, "it is a file of the format %s and the kind %s; give a statically linked ELF executable", info.Format, info.Kind)
+	case !info.Static:
+		return Platform{}, errdef.Errorf(errdef.ErrUsage, "it is linked dynamically (it asks for %s), and the image would have nothing else in it; link it with -static", info.Interpreter)
+	}
+	return Platform{OS: info.Platform.OS, Architecture: info.Platform.Architecture, Variant: info.Platform.Variant}, nil
+}
+
+// write builds a package of files into output.
+func write(ctx context.Context, files []layer.File, output string, options PackOptions) (Descriptor, error) {
+	spec, err := options.describe(files)
+	if err != nil {
+		return Descriptor{}, err
+	}
+	return writeLayout(output, options, func(sink artifact.Sink) (Descriptor, error) {
+		return artifact.Build(ctx, sink, spec)
+	})
+}
+
+// writeLayout makes the layout at output from what build writes.
+func writeLayout(output string, options PackOptions, build func(artifact.Sink) (Descriptor, error)) (Descriptor, error) {
+	name := options.Name
+	if name != "" {
+		ref, err := reference.Parse(name)
+		if err != nil {
+			return Descriptor{}, err
+		}
+		name = ref.String()
+	}
+	place, err := parseOutput(output)
+	if err != nil {
+		return Descriptor{}, err
+	}
+	var w *layout.Writer
+	if place.archive {
+		w, err = layout.CreateArchive(place.path, options.Force)
+	} else {
+		w, err = layout.CreateDir(place.path)
+		if name == "" {
+			name = place.tag
+		}
+	}
+	if err != nil {
+		return Descriptor{}, err
+	}
+	defer w.Close()
+	desc, err := build(w)
+	if err != nil {
+		return Descriptor{}, err
+	}
+	return desc, w.Finish(desc, name)
+}
+
+// spec gives the part of a package's description that does not depend on its
+// files, and the project file that it came from.
+func (o PackOptions) spec() (artifact.Spec, project.File, error) {
+	compression, err := layer.ParseCompression(o.Compression)
+	if err != nil {
+		return artifact.Spec{}, project.File{}, err
+	}
+	var file project.File
+	if o.Project != "" {
+		if file, err = project.Read(o.Project); err != nil {
+			return artifact.Spec{}, file, err
+		}
+	}
+	spec := artifact.Spec{Compression: compression, Annotations: map[string]string{}}
+	maps.Copy(spec.Annotations, file.Annotations)
+	maps.Copy(spec.Annotations, o.Annotations)
+	for _, alias := range slices.Sorted(maps.Keys(file.Dependencies)) {
+		ref, err := reference.Parse(file.Dependencies[alias].Reference())
+		if err != nil {
+			return spec, file, err
+		}
+		spec.Requires = append(spec.Requires, reference.Requirement{Package: alias, Image: ref.Name(), Tag: ref.Tag, BuiltWith: ref.Digest})
+	}
+	return spec, file, nil
+}
+
+// describe reads off the files what they are for and how they are linked.
+func (o PackOptions) describe(files []layer.File) (artifact.Spec, error) {
+	spec, file, err := o.spec()
+	if err != nil {
+		return spec, err
+	}
+	spec.Files = files
+	if spec.Platform, err = o.platform(files); err != nil {
+		return spec, err
+	}
+	derivation := derive.Options{
+		Name: file.Package.Name, Version: file.Package.Version, SystemLibs: file.Package.SystemLibs,
+		NativeStaticLibs: o.NativeStaticLibs, Warn: o.Warn,
+	}
+	for _, requirement := range spec.Requires {
+		derivation.Requires = append(derivation.Requires, requirement.Package)
+	}
+	derivation.Require = func(name string) (string, error) { return require(&spec, name) }
+	if file.Package.CPS != "" {
+		if derivation.Document, err = readCPS(filepath.Join(filepath.Dir(o.Project), file.Package.CPS)); err != nil {
+			return spec, err
+		}
+	}
+	spec.CPS, err = derive.Package(layer.FS(files), derivation)
+	return spec, err
+}
+
+// require adds what a library was linked with by reference to what its package
+// requires, unless the project does, and gives the name that it goes by.
+func require(spec *artifact.Spec, name string) (string, error) {
+	ref, err := reference.Parse(name)
+	if err != nil {
+		return "", err
+	}
+	alias := path.Base(ref.Repository)
+	for _, r := range spec.Requires {
+		if r.Image == ref.Name() && r.Tag == ref.Tag {
+			return r.Package, nil
+		}
+		if r.Package == alias {
+			alias = strings.NewReplacer("/", "-", ":", "-").Replace(ref.Name())
+		}
+	}
+	spec.Requires = append(spec.Requires, reference.Requirement{Package: alias, Image: ref.Name(), Tag: ref.Tag, BuiltWith: ref.Digest})
+	return alias, nil
+}
+
+// readCPS reads the document that a project describes its package with.
+func readCPS(name string) (*cps.Package, error) {
+	f, err := os.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, errdef.Errorf(errdef.ErrNotFound, "%s, which ocipkg.toml names as the cps document, does not exist", name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return cps.Read(f, name)
+}
+
+func (o PackOptions) platform(files []layer.File) (Platform, error) {
+	switch o.Platform {
+	case "":
+		return detect(files)
+	case "any":
+		return Platform{}, nil
+	}
+	given, err := platform.Parse(o.Platform)
+	if err != nil {
+		return given, err
+	}
+	found, err := detect(files)
+	if err != nil {
+		return given, err
+	}
+	if !merge(&given, found) {
+		return given, errdef.Errorf(errdef.ErrPlatform, "the platform %s was asked for, and the files are for %s; leave the platform out, or give any", o.Platform, found)
+	}
+	return given, nil
+}
+
+// place is a parsed output.
+type place struct {
+	path    string
+	tag     string
+	archive bool
+}
+
+// parseOutput reads where a layout is to be written.
+func parseOutput(output string) (place, error) {
+	if rest, ok := strings.CutPrefix(output, "oci:"); ok {
+		dir, tag := splitTag(rest)
+		if dir == "" {
+			return place{}, errdef.Errorf(errdef.ErrUsage, "%q names no directory; write it as oci:DIR or oci:DIR:TAG", output)
+		}
+		return place{path: dir, tag: tag}, nil
+	}
+	file := strings.TrimPrefix(output, "oci-archive:")
+	if base := filepath.Base(file); file == "" || base == "." || base == ".." || strings.HasSuffix(file, "/") {
+		return place{}, errdef.Errorf(errdef.ErrUsage, "%q is no name for an output file", output)
+	}
+	if !strings.HasSuffix(file, ".tar") {
+		file += ".tar"
+	}
+	return place{path: file, archive: true}, nil
+}
+
+// splitTag cuts DIR:TAG. A colon in the directory part, as in C:\dir, is the
+// directory's.
+func splitTag(s string) (dir, tag string) {
+	i := strings.LastIndexByte(s, ':')
+	if i < 0 || strings.ContainsAny(s[i:], `/\`) || i == 1 && filepath.VolumeName(s) != "" {
+		return s, ""
+	}
+	return s[:i], s[i+1:]
+}
+
+// outside refuses an output in the directory that is packed: it would be packed
+// into itself the next time.
+func outside(output, dir string) error {
+	place, err := parseOutput(output)
+	if err != nil {
+		return err
+	}
+	in, err := realPath(dir)
+	if err != nil {
+		return err
+	}
+	out, err := realPath(filepath.Dir(place.path))
+	if err != nil {
+		return nil // the directory of the output is not there: that error comes later
+	}
+	if rel, err := filepath.Rel(in, out); err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator)) {
+		return errdef.Errorf(errdef.ErrUsage, "the output %s would be in the directory that is packed; choose a place outside", place.path)
+	}
+	return nil
+}
+
+func realPath(name string) (string, error) {
+	abs, err := filepath.Abs(name)
+	if err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(abs)
+}
+
+func inspectBinary(name string) (*binfmt.File, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	return binfmt.Inspect(f, info.Size())
+}

@@ -1,0 +1,266 @@
+package ocipkg
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ocipkg/ocipkg/internal/artifact"
+	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/layer"
+	"github.com/ocipkg/ocipkg/internal/layout"
+	"github.com/ocipkg/ocipkg/internal/reference"
+	"github.com/ocipkg/ocipkg/internal/registry"
+)
+
+// Pushed says what a push sent where.
+type Pushed struct {
+	// Name is that of the package in the registry, whole.
+	Name string `json:"name"`
+	// Descriptor is that of the manifest or index.
+	Descriptor Descriptor `json:"descriptor"`
+	// Sent is the number of bytes of blobs that the registry did not have.
+	Sent int64 `json:"sent"`
+}
+
+const uploads = 4 // blobs sent at once
+
+// Push sends the layout that source names, under each of names; with none,
+// under the name that it carries. A source that is a directory of files, and no
+// layout, is packed as [Pack] does, and pushed. Blobs that the registry has are
+// not sent, and manifests keep their bytes and so their digest.
+func (c *Client) Push(ctx context.Context, source string, names []string, options PackOptions) ([]Pushed, error) {
+	if err := c.open(); err != nil {
+		return nil, err
+	}
+	refs, err := parseNames(names)
+	if err != nil {
+		return nil, fmt.Errorf("push %s: %w", source, err)
+	}
+	l, root, err := c.openOrPack(ctx, source, len(refs) > 0, options)
+	if err != nil {
+		return nil, fmt.Errorf("push %s: %w", source, err)
+	}
+	defer l.Close()
+	if len(refs) == 0 {
+		name := artifact.PackageName(root)
+		if name == "" {
+			return nil, errdef.Errorf(errdef.ErrUsage, "push %s: it carries no name; give one: ocipkg push %s NAME", source, source)
+		}
+		if refs, err = parseNames([]string{name}); err != nil {
+			return nil, fmt.Errorf("push %s, by the name it carries: %w", source, err)
+		}
+	}
+	var done []Pushed
+	for _, ref := range refs {
+		pushed, err := c.pushTo(ctx, l, root, ref)
+		if err != nil {
+			return done, fmt.Errorf("push %s to %s: %w", source, ref, err)
+		}
+		done = append(done, pushed)
+	}
+	return done, nil
+}
+
+func parseNames(names []string) ([]reference.Reference, error) {
+	refs := make([]reference.Reference, len(names))
+	for i, name := range names {
+		ref, err := reference.Parse(name)
+		if err != nil {
+			return nil, err
+		}
+		if ref.Digest != "" {
+			return nil, errdef.Errorf(errdef.ErrUsage, "%s: a push makes its own digest; leave it out and give a tag", name)
+		}
+		refs[i] = ref
+	}
+	return refs, nil
+}
+
+// sourceLayout is a layout that goes with what it was made in.
+type sourceLayout struct {
+	*layout.Layout
+	writer *layout.Writer // nil for a layout that was there before
+}
+
+func (s *sourceLayout) Close() error {
+	err := s.Layout.Close()
+	if s.writer != nil {
+		s.writer.Close()
+	}
+	return err
+}
+
+// openOrPack opens a layout, or makes a temporary one of a directory.
+func (c *Client) openOrPack(ctx context.Context, source string, named bool, options PackOptions) (*sourceLayout, Descriptor, error) {
+	if !isDir(source) {
+		l, root, err := openLayout(source, c.warn)
+		return &sourceLayout{Layout: l}, root, err
+	}
+	if !named {
+		return nil, Descriptor{}, errdef.Errorf(errdef.ErrUsage, "it is a directory of files; say what the package is called: ocipkg push %s NAME", source)
+	}
+	files, err := layer.Scan(source, isExecutable)
+	if err != nil {
+		return nil, Descriptor{}, err
+	}
+	spec, err := options.describe(files)
+	if err != nil {
+		return nil, Descriptor{}, err
+	}
+	w, err := layout.CreateTemp()
+	if err != nil {
+		return nil, Descriptor{}, err
+	}
+	root, err := artifact.Build(ctx, w, spec)
+	if err != nil {
+		w.Close()
+		return nil, Descriptor{}, err
+	}
+	l, err := w.Layout(root)
+	if err != nil {
+		w.Close()
+		return nil, Descriptor{}, err
+	}
+	return &sourceLayout{Layout: l, writer: w}, root, nil
+}
+
+func (c *Client) pushTo(ctx context.Context, from artifact.Fetcher, root Descriptor, ref reference.Reference) (Pushed, error) {
+	p := &push{client: c, from: from, to: c.registry.Repository(ref)}
+	if err := p.plan(ctx, root); err != nil {
+		return Pushed{}, err
+	}
+	if err := p.sendBlobs(ctx); err != nil {
+		return Pushed{}, err
+	}
+	for i, m := range p.manifests {
+		// What is pushed last is the root: a tag never names what is not whole.
+		var tags []string
+		if i == len(p.manifests)-1 {
+			tags = []string{ref.Tag}
+		}
+		if err := p.to.PushManifest(ctx, m.desc, m.raw, tags...); err != nil {
+			return Pushed{}, err
+		}
+	}
+	root.Annotations = nil // those of a layout's index, not of what was pushed
+	return Pushed{Name: ref.String(), Descriptor: root, Sent: p.meter.done.Load() - p.skipped}, nil
+}
+
+// push is one transfer from a layout to a repository.
+type push struct {
+	client    *Client
+	from      artifact.Fetcher
+	to        *registry.Repository
+	manifests []document // those that others name before those that name them
+	blobs     []Descriptor
+	meter     *meter
+	skipped   int64
+}
+
+// document is a manifest or an index with its bytes.
+type document struct {
+	desc Descriptor
+	raw  []byte
+}
+
+// plan reads and verifies the manifests below desc and lists their blobs.
+func (p *push) plan(ctx context.Context, desc Descriptor) error {
+	raw, err := artifact.ReadBlob(ctx, p.from, desc, artifact.MaxManifest)
+	if err != nil {
+		return err
+	}
+	if artifact.IsIndex(desc) {
+		index, err := artifact.ParseIndex(raw)
+		if err != nil {
+			return fmt.Errorf("index %s: %w", desc.Digest, err)
+		}
+		for _, child := range index.Manifests {
+			if artifact.IsIndex(child) {
+				return errdef.Errorf(errdef.ErrVerification, "index %s names another index, which is not pushed", desc.Digest)
+			}
+			if err := p.plan(ctx, child); err != nil {
+				return err
+			}
+		}
+	} else {
+		manifest, err := artifact.ParseManifest(raw)
+		if err != nil {
+			return fmt.Errorf("manifest %s: %w", desc.Digest, err)
+		}
+		p.addBlobs(append([]ocispec.Descriptor{manifest.Config}, manifest.Layers...))
+	}
+	p.manifests = append(p.manifests, document{desc, raw})
+	return nil
+}
+
+func (p *push) addBlobs(descs []Descriptor) {
+	known := map[string]bool{}
+	for _, desc := range p.blobs {
+		known[desc.Digest.String()] = true
+	}
+	for _, desc := range descs {
+		if !known[desc.Digest.String()] {
+			known[desc.Digest.String()] = true
+			p.blobs = append(p.blobs, desc)
+		}
+	}
+}
+
+// sendBlobs sends what the registry does not have, several at once.
+func (p *push) sendBlobs(ctx context.Context) error {
+	p.meter = newMeter(p.client.Progress, p.blobs)
+	workers, ctx := errgroup.WithContext(ctx)
+	workers.SetLimit(uploads)
+	skipped := make([]int64, len(p.blobs))
+	for i, desc := range p.blobs {
+		workers.Go(func() error {
+			sent, err := p.to.PushBlob(ctx, desc, func() (io.ReadCloser, error) { return p.open(ctx, desc) })
+			if err == nil && !sent {
+				skipped[i] = desc.Size
+				p.meter.add(desc.Size)
+			}
+			return err
+		})
+	}
+	err := workers.Wait()
+	for _, n := range skipped {
+		p.skipped += n
+	}
+	return err
+}
+
+// open gives a blob that verifies itself while it is sent, so that a damaged
+// archive is called that, and not a faulty registry.
+func (p *push) open(ctx context.Context, desc Descriptor) (io.ReadCloser, error) {
+	blob, err := p.from.Fetch(ctx, desc)
+	if err != nil {
+		return nil, err
+	}
+	r, verify := artifact.Verified(blob, desc)
+	return &verifying{Reader: p.meter.reader(r), Closer: blob, left: desc.Size, verify: verify}, nil
+}
+
+// verifying is a reader that ends in an error when its bytes were not the right
+// ones. The last byte is held back until that is known: a sender that knows
+// the size may never ask for what comes after it.
+type verifying struct {
+	io.Reader
+	io.Closer
+	left   int64
+	verify func() error
+}
+
+func (v *verifying) Read(p []byte) (int, error) {
+	n, err := v.Reader.Read(p)
+	v.left -= int64(n)
+	if err == io.EOF || err == nil && v.left <= 0 {
+		if verifyErr := v.verify(); verifyErr != nil {
+			return 0, verifyErr
+		}
+	}
+	return n, err
+}

@@ -1,0 +1,215 @@
+package ocipkg
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/gosource"
+	"github.com/ocipkg/ocipkg/internal/project"
+	"github.com/ocipkg/ocipkg/internal/reference"
+	"github.com/ocipkg/ocipkg/internal/resolve"
+	"github.com/ocipkg/ocipkg/internal/store"
+	"github.com/ocipkg/ocipkg/platform"
+)
+
+// RestoreOptions say for which build packages are restored. The zero value
+// restores them for a build on this machine.
+type RestoreOptions struct {
+	// Platform is the target, as in [GetOptions].
+	Platform string
+	// Tags are build tags of Go, with commas between.
+	Tags string
+}
+
+// Restored is a package that a build needs.
+type Restored struct {
+	Package
+	// Fetched tells that the store did not have it before.
+	Fetched bool `json:"fetched"`
+}
+
+// Restore brings into the store what it lacks of the packages that a build in
+// the working directory links: those under [dependencies] in ocipkg.toml, and
+// those that the #cgo pkg-config directives of Go packages ask for, of the ones
+// that patterns name (as for the go command; none is ./... in a Go module) and
+// of all that these import, other modules' included; each with what it
+// requires. A build needs that when Go's cache has come from elsewhere: a
+// package that is cached does not ask pkg-config again. It gives all packages,
+// sorted by name. What the store has is not looked up.
+//
+// What others' source asks for without a digest is not fetched, which is an
+// error of kind [ErrVerification], unless OCIPKG_ALLOW_UNPINNED is 1.
+func (c *Client) Restore(ctx context.Context, patterns []string, options RestoreOptions) ([]Restored, error) {
+	restored, err := c.restore(ctx, patterns, options)
+	if err != nil {
+		return nil, fmt.Errorf("restore: %w", err)
+	}
+	return restored, nil
+}
+
+func (c *Client) restore(ctx context.Context, patterns []string, options RestoreOptions) ([]Restored, error) {
+	if err := c.open(); err != nil {
+		return nil, err
+	}
+	target, err := platform.Target(options.Platform)
+	if err != nil {
+		return nil, err
+	}
+	asked, err := c.asked(ctx, patterns, target, options.Tags)
+	if err != nil {
+		return nil, err
+	}
+	r := &restorer{client: c, target: target, progress: progressSum{report: c.Progress}, all: map[string]Restored{}}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(restoreAtOnce())
+	for name, by := range asked {
+		group.Go(func() error { return r.restore(ctx, name, by) })
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	return slices.SortedFunc(maps.Values(r.all), func(a, b Restored) int {
+		return strings.Compare(a.Name+" "+a.Digest.String(), b.Name+" "+b.Digest.String())
+	}), nil
+}
+
+// restoreAtOnce is how many packages are fetched at once. Each is unpacked by
+// as many workers as there are processors, and the memory that they take
+// together is to stay that of eight.
+func restoreAtOnce() int { return max(2, 8/runtime.GOMAXPROCS(0)) }
+
+// asker is what asks for a package.
+type asker struct {
+	what    string // for errors
+	foreign bool   // it is somebody else's source
+}
+
+// asked gives the names that a build asks for, aliases replaced by what they
+// stand for.
+func (c *Client) asked(ctx context.Context, patterns []string, target Platform, tags string) (map[string]asker, error) {
+	asked := map[string]asker{}
+	own, err := project.Find(".")
+	if err != nil {
+		return nil, err
+	}
+	if own != nil {
+		for _, d := range own.Dependencies {
+			asked[d.Reference()] = asker{what: project.FileName}
+		}
+	}
+	if len(patterns) == 0 {
+		if _, err := exec.LookPath("go"); err != nil || !gosource.InModule(".") {
+			return asked, nil
+		}
+		patterns = []string{"./..."}
+	}
+	packages, err := gosource.List(ctx, patterns, gosource.ListOptions{Target: target, Tags: tags, Warn: c.warn})
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range packages {
+		of, err := project.Find(p.Dir)
+		if err != nil {
+			return nil, err
+		}
+		by := asker{what: "the Go package " + p.ImportPath, foreign: p.IsForeign() || project.Foreign(p.Dir)}
+		for _, name := range p.CgoPkgConfig {
+			if dependency, ok := of.Dependency(name); ok {
+				name = dependency.Reference()
+			} else if !reference.InPkgConfig(name) {
+				continue
+			}
+			// The user's own word for a name counts for others, too.
+			if before, ok := asked[name]; !ok || before.foreign {
+				asked[name] = by
+			}
+		}
+	}
+	return asked, nil
+}
+
+// restorer restores several packages at once.
+type restorer struct {
+	client   *Client
+	target   Platform
+	progress progressSum
+
+	mu  sync.Mutex
+	all map[string]Restored // by digest and name
+}
+
+func (r *restorer) restore(ctx context.Context, name string, by asker) error {
+	fetched := &restoreFetcher{restorer: r, by: by, digests: map[string]bool{}}
+	resolver := &resolve.Resolver{Store: r.client.store, Target: fixed(r.target), Fetcher: fetched}
+	_, all, err := resolver.Closure(ctx, []string{name})
+	if err != nil {
+		return fmt.Errorf("%s, which %s asks for: %w", name, by.what, err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, node := range all {
+		key := node.Package.Digest + " " + node.Name
+		r.all[key] = Restored{Package: *toPackage(node.Name, node.Package), Fetched: fetched.digests[node.Package.Digest] || r.all[key].Fetched}
+	}
+	return nil
+}
+
+// restoreFetcher is a [resolve.Fetcher] for one asker, and notes what it brought.
+type restoreFetcher struct {
+	*restorer
+	by      asker
+	digests map[string]bool
+}
+
+func (f *restoreFetcher) Fetch(ctx context.Context, ref reference.Reference, target platform.Platform) (*store.Package, error) {
+	if f.by.foreign && ref.Digest == "" && os.Getenv("OCIPKG_ALLOW_UNPINNED") != "1" {
+		return nil, errdef.Errorf(errdef.ErrVerification, "that source is not yours, and the name has no digest, so it may stand for anything by now; have its author run: ocipkg pin ./..., or trust it with OCIPKG_ALLOW_UNPINNED=1")
+	}
+	p, err := f.client.reporting(f.progress.part()).get(ctx, ref, target, false)
+	if err == nil {
+		f.digests[p.Digest] = true
+	}
+	return p, err
+}
+
+// reporting gives a client like c, which is open, with the same connections and
+// another Progress.
+func (c *Client) reporting(progress func(done, total int64)) *Client {
+	other := &Client{Warn: c.Warn, Progress: progress, registry: c.registry, store: c.store}
+	other.once.Do(func() {})
+	return other
+}
+
+// progressSum adds up transfers that are under way at the same time.
+type progressSum struct {
+	report func(done, total int64) // nil for nobody
+
+	mu          sync.Mutex
+	done, total int64 // bytes
+}
+
+// part gives a Progress for one of the transfers; nil when nobody is told.
+func (s *progressSum) part() func(done, total int64) {
+	if s.report == nil {
+		return nil
+	}
+	var lastDone, lastTotal int64
+	return func(done, total int64) {
+		s.mu.Lock()
+		s.done, s.total = s.done+done-lastDone, s.total+total-lastTotal
+		lastDone, lastTotal = done, total
+		done, total = s.done, s.total
+		s.mu.Unlock()
+		s.report(done, total)
+	}
+}

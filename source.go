@@ -1,0 +1,80 @@
+package ocipkg
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/layout"
+)
+
+// openLayout opens the layout that source names, and gives its manifest or
+// index. Warnings about it go to warn.
+func openLayout(source string, warn func(string)) (*layout.Layout, Descriptor, error) {
+	l, tag, err := openPath(source)
+	if err != nil {
+		return nil, Descriptor{}, err
+	}
+	for _, line := range l.Warnings {
+		warn(line)
+	}
+	root, err := l.Root(tag)
+	if err != nil {
+		l.Close()
+		return nil, Descriptor{}, err
+	}
+	return l, root, nil
+}
+
+func openPath(source string) (_ *layout.Layout, tag string, err error) {
+	if file, ok := strings.CutPrefix(source, "oci-archive:"); ok {
+		l, err := layout.OpenArchive(file)
+		return l, "", err
+	}
+	if rest, ok := strings.CutPrefix(source, "oci:"); ok {
+		dir, tag := splitTag(rest)
+		l, err := layout.OpenDir(dir)
+		return l, tag, err
+	}
+	info, err := os.Stat(source)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, "", errdef.Errorf(errdef.ErrNotFound, "%s does not exist; check the name", source)
+	case err != nil:
+		return nil, "", err
+	case info.IsDir():
+		l, err := layout.OpenDir(source)
+		return l, "", err
+	}
+	l, err := layout.OpenArchive(source)
+	return l, "", err
+}
+
+// isLayout tells whether a source is written as a layout, or is one. What
+// looks like a file's name is one even when it is not there: the error is about
+// the file then, and not about a registry that nobody meant.
+func isLayout(source string) bool {
+	if strings.HasPrefix(source, "oci:") || strings.HasPrefix(source, "oci-archive:") {
+		return true
+	}
+	info, err := os.Stat(source)
+	if err != nil {
+		return strings.HasSuffix(source, ".tar") || strings.HasPrefix(source, ".") || filepath.IsAbs(source)
+	}
+	if !info.IsDir() {
+		return true
+	}
+	_, index := os.Stat(filepath.Join(source, "index.json"))
+	_, blobs := os.Stat(filepath.Join(source, "blobs"))
+	return index == nil && blobs == nil
+}
+
+// isDir tells whether source is the path of a directory that is no layout: one
+// whose files are to be packed.
+func isDir(source string) bool {
+	info, err := os.Stat(source)
+	return err == nil && info.IsDir() && !isLayout(source)
+}
