@@ -1,0 +1,234 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/project"
+)
+
+func (a *app) envCommand() *cobra.Command {
+	var shell string
+	cmd := &cobra.Command{
+		Use:   "env",
+		Short: "Print what makes a shell's builds use ocipkg",
+		Long: `Print the variables that make builds ask ocipkg for packages, as a shell sets them:
+PKG_CONFIG, the program ocipkg-pkg-config; OCIPKG, this program; and, where there
+is an ocipkg.toml, OCIPKG_PROJECT, its directory. A PKG_CONFIG that the shell has
+becomes OCIPKG_REAL_PKG_CONFIG, which answers for the system's packages. In a Go
+module that has both programs as tools, run it as: go tool ocipkg env.`,
+		Example: "  eval $(ocipkg env)\n  ocipkg env --shell fish | source\n  ocipkg env --shell powershell | Invoke-Expression",
+		Args:    usage(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			syntax, ok := shells[shell]
+			if !ok {
+				return errdef.Errorf(errdef.ErrUsage, "the shell %q is not known; choose sh, fish or powershell", shell)
+			}
+			variables, err := environment(cmd.Context())
+			if err != nil {
+				return fmt.Errorf("find the programs for a build: %w", err)
+			}
+			if a.json {
+				return a.resultJSON(cmd, variables)
+			}
+			return a.result(cmd, syntax(variables))
+		},
+	}
+	cmd.Flags().StringVar(&shell, "shell", defaultShell(), "the `sh, fish or powershell` to write for")
+	a.addJSON(cmd)
+	return cmd
+}
+
+// variables are those that a build reads.
+type variables struct {
+	PkgConfig string `json:"PKG_CONFIG"`
+	Ocipkg    string `json:"OCIPKG"`
+	Project   string `json:"OCIPKG_PROJECT,omitempty"` // empty for none
+	// Real is the pkg-config that the shell had set; empty for none.
+	Real string `json:"OCIPKG_REAL_PKG_CONFIG,omitempty"`
+}
+
+func (v variables) each(do func(name, value string)) {
+	do("PKG_CONFIG", v.PkgConfig)
+	do("OCIPKG", v.Ocipkg)
+	if v.Project != "" {
+		do("OCIPKG_PROJECT", v.Project)
+	}
+	if v.Real != "" {
+		do("OCIPKG_REAL_PKG_CONFIG", v.Real)
+	}
+}
+
+func defaultShell() string {
+	if runtime.GOOS == "windows" {
+		return "powershell"
+	}
+	return "sh"
+}
+
+var shells = map[string]func(variables) string{
+	// On one line, so that it survives eval $(…) without quotes.
+	"sh": func(v variables) string {
+		line := "export"
+		v.each(func(name, value string) {
+			line += " " + name + "='" + strings.ReplaceAll(value, "'", `'\''`) + "'"
+		})
+		return line
+	},
+	"fish": func(v variables) string {
+		var lines []string
+		v.each(func(name, value string) {
+			lines = append(lines, "set -gx "+name+" '"+strings.NewReplacer(`\`, `\\`, "'", `\'`).Replace(value)+"';")
+		})
+		return strings.Join(lines, "\n")
+	},
+	"powershell": func(v variables) string {
+		var statements []string
+		v.each(func(name, value string) {
+			statements = append(statements, "$env:"+name+" = '"+strings.ReplaceAll(value, "'", "''")+"'")
+		})
+		return strings.Join(statements, "; ")
+	},
+}
+
+// environment gives the variables for builds in the working directory.
+func environment(ctx context.Context) (variables, error) {
+	own, err := os.Executable()
+	if err != nil {
+		return variables{}, err
+	}
+	v, err := programs(ctx, own)
+	if err != nil {
+		return v, err
+	}
+	v.Real = otherPkgConfig(v.PkgConfig)
+	of, err := currentProject()
+	if of != nil {
+		v.Project = of.Root
+	}
+	return v, err
+}
+
+// otherPkgConfig gives the program that the shell has for pkg-config, which is
+// to go on answering for the system's packages; empty when it has none, or ours
+// already.
+func otherPkgConfig(front string) string {
+	path, err := lookPath(os.Getenv("PKG_CONFIG"))
+	if err != nil || strings.HasPrefix(filepath.Base(path), frontName) {
+		return ""
+	}
+	ours, err := os.Stat(front)
+	if err != nil {
+		return ""
+	}
+	if set, err := os.Stat(path); err != nil || os.SameFile(ours, set) {
+		return ""
+	}
+	return path
+}
+
+// currentProject gives the project of the working directory. What
+// OCIPKG_PROJECT says counts only where there is none: the shell may still have
+// it from another project.
+func currentProject() (*project.Project, error) {
+	set, wasSet := os.LookupEnv("OCIPKG_PROJECT")
+	if !wasSet {
+		return project.Find(".")
+	}
+	if err := os.Unsetenv("OCIPKG_PROJECT"); err != nil {
+		return nil, err
+	}
+	of, err := project.Find(".")
+	if err := os.Setenv("OCIPKG_PROJECT", set); err != nil {
+		return nil, err
+	}
+	if of != nil || err != nil {
+		return of, err
+	}
+	return project.Find(".")
+}
+
+const frontName = "ocipkg-pkg-config"
+
+// programs finds ocipkg-pkg-config and ocipkg: beside own, the running program;
+// as tools of the Go module; on PATH. The go command builds a tool in a
+// temporary directory and runs it there when its cache did not have it, so that
+// own may be gone in a moment: it is asked for the place of both.
+func programs(ctx context.Context, own string) (variables, error) {
+	real, err := filepath.EvalSymlinks(own)
+	if err != nil {
+		real = own
+	}
+	for _, program := range []string{own, real} {
+		front, err := exec.LookPath(filepath.Join(filepath.Dir(program), executable(frontName)))
+		if err == nil {
+			return variables{PkgConfig: front, Ocipkg: program}, nil
+		}
+	}
+	front, toolErr := goTool(ctx, frontName)
+	if toolErr == nil {
+		if main, err := goTool(ctx, "ocipkg"); err == nil {
+			own = main
+		}
+		return variables{PkgConfig: front, Ocipkg: own}, nil
+	}
+	front, err = lookPath(frontName)
+	if err != nil {
+		return variables{}, errdef.Errorf(errdef.ErrNotFound, "%s is neither beside %s nor on PATH, and no tool of this Go module (%w); run: go get -tool github.com/ocipkg/ocipkg/cmd/ocipkg github.com/ocipkg/ocipkg/cmd/ocipkg-pkg-config", frontName, own, toolErr)
+	}
+	if main, err := lookPath("ocipkg"); err == nil {
+		own = main
+	}
+	return variables{PkgConfig: front, Ocipkg: own}, nil
+}
+
+func executable(name string) string {
+	if runtime.GOOS == "windows" {
+		return name + ".exe"
+	}
+	return name
+}
+
+// lookPath gives the absolute path of a program on PATH.
+func lookPath(name string) (string, error) {
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return "", err
+	}
+	return filepath.Abs(path)
+}
+
+// goTool gives the path of a tool of the Go module around the working
+// directory, which the go command builds if its cache has it not.
+// https://go.dev/ref/mod#go-tool
+func goTool(ctx context.Context, name string) (string, error) {
+	program, err := exec.LookPath("go")
+	if err != nil {
+		return "", errors.New("the go command is not on PATH")
+	}
+	cmd := exec.CommandContext(ctx, program, "tool", "-n", name)
+	// For this machine, whatever the builds to come are for.
+	cmd.Env = append(os.Environ(), "GOOS=", "GOARCH=")
+	out, err := cmd.Output()
+	var failed *exec.ExitError
+	if errors.As(err, &failed) {
+		return "", errors.New(oneLine(errors.New(strings.TrimSpace(string(failed.Stderr)))))
+	}
+	if err != nil {
+		return "", err
+	}
+	path := strings.TrimSpace(string(out))
+	if info, err := os.Stat(path); err != nil || !filepath.IsAbs(path) || info.IsDir() {
+		return "", fmt.Errorf("go tool -n %s printed %q, which is no program", name, path)
+	}
+	return path, nil
+}

@@ -1,0 +1,123 @@
+package cli
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+func TestVariablesAreWrittenInEachShellsQuotes(t *testing.T) {
+	v := variables{PkgConfig: `/a b/it's`, Ocipkg: `C:\x\ocipkg.exe`}
+	for shell, want := range map[string]string{
+		"sh":         `export PKG_CONFIG='/a b/it'\''s' OCIPKG='C:\x\ocipkg.exe'`,
+		"fish":       `set -gx PKG_CONFIG '/a b/it\'s';` + "\n" + `set -gx OCIPKG 'C:\\x\\ocipkg.exe';`,
+		"powershell": `$env:PKG_CONFIG = '/a b/it''s'; $env:OCIPKG = 'C:\x\ocipkg.exe'`,
+	} {
+		if got := shells[shell](v); got != want {
+			t.Errorf("%s: got  %s\nwant %s", shell, got, want)
+		}
+	}
+	v.Project = "/p"
+	if got := shells["sh"](v); !strings.HasSuffix(got, " OCIPKG_PROJECT='/p'") {
+		t.Errorf("with a project: %s", got)
+	}
+}
+
+func TestVariablesSurviveAnEvalWithoutQuotes(t *testing.T) {
+	sh, err := exec.LookPath("sh")
+	if err != nil && runtime.GOOS == "windows" {
+		return // no sh belongs to that system
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := shells["sh"](variables{PkgConfig: `/a b/it's $HOME "x"`, Ocipkg: "/o", Project: "/p q"})
+	cmd := exec.Command(sh, "-c", `eval $(printf %s "$LINE"); printf '%s|%s|%s' "$PKG_CONFIG" "$OCIPKG" "$OCIPKG_PROJECT"`)
+	cmd.Env = append(os.Environ(), "LINE="+line)
+	out, err := cmd.Output()
+	if want := `/a b/it's $HOME "x"|/o|/p q`; err != nil || string(out) != want {
+		t.Errorf("got %s, %v, want %s", out, err, want)
+	}
+}
+
+// program makes a file that can be run.
+func program(t *testing.T, dir, name string) string {
+	t.Helper()
+	path := filepath.Join(dir, executable(name))
+	if err := os.WriteFile(path, nil, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestProgramsBesideComeBeforeThoseOnThePath(t *testing.T) {
+	beside, other, elsewhere := t.TempDir(), t.TempDir(), t.TempDir()
+	own, front := program(t, beside, "ocipkg"), program(t, beside, frontName)
+	onPath, mainOnPath := program(t, other, frontName), program(t, other, "ocipkg")
+	t.Setenv("PATH", other)
+	t.Chdir(elsewhere)
+	for _, test := range []struct {
+		what, own string
+		want      variables
+	}{
+		{"beside", own, variables{PkgConfig: front, Ocipkg: own}},
+		{"not beside", program(t, elsewhere, "ocipkg"), variables{PkgConfig: onPath, Ocipkg: mainOnPath}},
+		{"gone in a moment", filepath.Join(elsewhere, "b001", "exe", executable("ocipkg")), variables{PkgConfig: onPath, Ocipkg: mainOnPath}},
+	} {
+		if got, err := programs(context.Background(), test.own); err != nil || got != test.want {
+			t.Errorf("%s: got %+v, %v, want %+v", test.what, got, err, test.want)
+		}
+	}
+	t.Setenv("PATH", elsewhere)
+	if _, err := programs(context.Background(), filepath.Join(elsewhere, "ocipkg")); err == nil || !strings.Contains(err.Error(), "go get -tool github.com/ocipkg/ocipkg/cmd/ocipkg ") {
+		t.Errorf("where there is no %s: %v", frontName, err)
+	}
+}
+
+func TestProjectOfTheDirectoryComesBeforeThatOfTheShell(t *testing.T) {
+	here, before, neither := t.TempDir(), t.TempDir(), t.TempDir()
+	for _, dir := range []string{here, before} {
+		if err := os.WriteFile(filepath.Join(dir, "ocipkg.toml"), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("OCIPKG_PROJECT", before)
+	for dir, want := range map[string]string{here: here, neither: before} {
+		t.Chdir(dir)
+		of, err := currentProject()
+		if err != nil || of == nil || of.Root != want {
+			t.Errorf("in %s: got %+v, %v, want %s", dir, of, err, want)
+		}
+		if os.Getenv("OCIPKG_PROJECT") != before {
+			t.Error("the variable is not what it was")
+		}
+	}
+}
+
+func TestPkgConfigOfTheShellStaysTheRealOne(t *testing.T) {
+	dir := t.TempDir()
+	front, other := program(t, dir, frontName), program(t, dir, "pkgconf")
+	link := filepath.Join(dir, executable("pkg-config"))
+	if err := os.Link(front, link); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir)
+	for set, want := range map[string]string{
+		"":           "",
+		front:        "",
+		frontName:    "",
+		"pkg-config": "", // a link to ours
+		"missing":    "",
+		other:        other,
+		"pkgconf":    other,
+	} {
+		t.Setenv("PKG_CONFIG", set)
+		if got := otherPkgConfig(front); got != want {
+			t.Errorf("with PKG_CONFIG=%q: got %q, want %q", set, got, want)
+		}
+	}
+}

@@ -1,0 +1,192 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ocipkg/ocipkg"
+)
+
+func (a *app) addJSON(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&a.json, "json", false, "print the result as JSON")
+}
+
+func (a *app) resultJSON(cmd *cobra.Command, result any) error {
+	raw, err := json.MarshalIndent(result, "", "  ")
+	if err != nil {
+		return err
+	}
+	return a.result(cmd, string(raw))
+}
+
+func (a *app) listCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the packages in the store",
+		Args:  usage(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			packages, err := a.client().List()
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.resultJSON(cmd, append([]ocipkg.Package{}, packages...)) // [] and not null
+			}
+			if len(packages) == 0 {
+				a.note("the store has no packages")
+				return nil
+			}
+			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+			fmt.Fprintln(w, "NAME\tDIGEST\tPLATFORM\tSIZE\tLAST USED")
+			for _, p := range packages {
+				name := p.Name
+				if name == "" {
+					name = "-"
+				}
+				fmt.Fprintf(w, "%s\t%.19s\t%s\t%s\t%s\n", name, p.Digest, p.Platform, byteSize(p.Size), day(p.LastUsed))
+			}
+			return w.Flush()
+		},
+	}
+	a.addJSON(cmd)
+	return cmd
+}
+
+func day(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.Local().Format("2006-01-02 15:04")
+}
+
+func (a *app) inspectCommand() *cobra.Command {
+	var options ocipkg.InspectOptions
+	var cps bool
+	cmd := &cobra.Command{
+		Use:   "inspect SOURCE",
+		Short: "Show what a package holds",
+		Long: `Show what an archive, a layout directory or a name in a registry holds: digest,
+platform, annotations, and the files with their sizes. Nothing is stored.`,
+		Args: usage(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			client := a.client()
+			defer client.Close()
+			in, err := client.Inspect(cmd.Context(), args[0], options)
+			switch {
+			case err != nil:
+				return err
+			case a.json:
+				return a.resultJSON(cmd, in)
+			case cps:
+				return a.resultJSON(cmd, in.CPS)
+			}
+			return a.result(cmd, strings.TrimSuffix(describe(in), "\n"))
+		},
+	}
+	cmd.Flags().StringVar(&options.Platform, "platform", "", "of several packages, show the one that fits this target: `os/arch` or a triple")
+	cmd.Flags().BoolVar(&options.Verify, "verify", false, "read all layers and check them")
+	cmd.Flags().BoolVar(&cps, "cps", false, "print how the package is linked, as a CPS document")
+	a.addJSON(cmd)
+	cmd.MarkFlagsMutuallyExclusive("json", "cps")
+	return cmd
+}
+
+// describe writes an inspection for a reader.
+func describe(in *ocipkg.Inspection) string {
+	var b strings.Builder
+	name := in.Name
+	if name == "" {
+		name = in.Source
+	}
+	fmt.Fprintf(&b, "%s\ndigest    %s\n", name, in.Descriptor.Digest)
+	if len(in.Packages) == 0 {
+		fmt.Fprintf(&b, "platform  %s\nlayers    %d, %s\n", in.Platform, len(in.Layers), byteSize(in.Size))
+	}
+	for _, key := range slices.Sorted(maps.Keys(in.Annotations)) {
+		fmt.Fprintf(&b, "%s = %s\n", key, strings.Join(strings.Fields(in.Annotations[key]), " "))
+	}
+	for _, p := range in.Packages {
+		fmt.Fprintf(&b, "%s  %s\n", p.Digest, p.Platform)
+	}
+	writeTree(&b, newTree(in.Files), "")
+	return b.String()
+}
+
+// tree is a directory of a package.
+type tree struct {
+	dirs  map[string]*tree
+	files map[string]ocipkg.FileInfo
+}
+
+func newTree(files []ocipkg.FileInfo) *tree {
+	top := &tree{dirs: map[string]*tree{}, files: map[string]ocipkg.FileInfo{}}
+	for _, f := range files {
+		at := top
+		parts := strings.Split(f.Path, "/")
+		for _, dir := range parts[:len(parts)-1] {
+			if at.dirs[dir] == nil {
+				at.dirs[dir] = &tree{dirs: map[string]*tree{}, files: map[string]ocipkg.FileInfo{}}
+			}
+			at = at.dirs[dir]
+		}
+		if last := parts[len(parts)-1]; last != "" {
+			at.files[last] = f
+		}
+	}
+	return top
+}
+
+func writeTree(b *strings.Builder, t *tree, indent string) {
+	names := slices.Concat(slices.Collect(maps.Keys(t.dirs)), slices.Collect(maps.Keys(t.files)))
+	slices.Sort(names)
+	for i, name := range names {
+		branch, below := "├─ ", "│  "
+		if i == len(names)-1 {
+			branch, below = "└─ ", "   "
+		}
+		if dir := t.dirs[name]; dir != nil {
+			fmt.Fprintf(b, "%s%s%s/\n", indent, branch, name)
+			writeTree(b, dir, indent+below)
+			continue
+		}
+		switch f := t.files[name]; {
+		case f.Target != "":
+			fmt.Fprintf(b, "%s%s%s -> %s\n", indent, branch, name, f.Target)
+		default:
+			fmt.Fprintf(b, "%s%s%s  %s\n", indent, branch, name, byteSize(f.Size))
+		}
+	}
+}
+
+func (a *app) tagsCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "tags REPOSITORY",
+		Short: "List the tags of a repository",
+		Args:  usage(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			client := a.client()
+			defer client.Close()
+			tags, err := client.Tags(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.resultJSON(cmd, append([]string{}, tags...))
+			}
+			if len(tags) == 0 {
+				a.note("the repository has no tags")
+				return nil
+			}
+			return a.result(cmd, strings.Join(tags, "\n"))
+		},
+	}
+	a.addJSON(cmd)
+	return cmd
+}

@@ -1,0 +1,154 @@
+package cli
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ocipkg/ocipkg"
+)
+
+func (a *app) pushCommand() *cobra.Command {
+	var flags makeFlags
+	cmd := &cobra.Command{
+		Use:   "push SOURCE [NAME…]",
+		Short: "Send a package to a registry",
+		Long: `Send a package to a registry, under each NAME, or under the one that it carries.
+SOURCE is an oci-archive, a layout directory, or a directory of files, which is
+packed first. The digest is printed.`,
+		Example: "  ocipkg push zstd.tar\n  ocipkg push install ghcr.io/acme/zstd:1.5 ghcr.io/acme/zstd:1",
+		Args:    usage(cobra.MinimumNArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			options, err := flags.options(a)
+			if err != nil {
+				return err
+			}
+			client := a.client()
+			defer client.Close()
+			pushed, err := client.Push(cmd.Context(), args[0], args[1:], options)
+			for _, p := range pushed {
+				a.note(fmt.Sprintf("pushed %s (%s sent)", p.Name, byteSize(p.Sent)))
+			}
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.resultJSON(cmd, pushed)
+			}
+			return a.result(cmd, pushed[0].Descriptor.Digest.String())
+		},
+	}
+	flags.addContent(cmd)
+	a.addJSON(cmd)
+	return cmd
+}
+
+func (a *app) getCommand() *cobra.Command {
+	var options ocipkg.GetOptions
+	cmd := &cobra.Command{
+		Use:   "get NAME",
+		Short: "Fetch a package into the store",
+		Long: `Fetch a package from its registry, verify it, and unpack it into the store. A tag
+is looked up anew; what the store has is not fetched again. The digest is
+printed.`,
+		Args: usage(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			client := a.client()
+			defer client.Close()
+			p, err := client.Get(cmd.Context(), args[0], options)
+			if err != nil {
+				return err
+			}
+			return a.stored(cmd, p)
+		},
+	}
+	cmd.Flags().BoolVarP(&options.Force, "overwrite", "f", false, "fetch and unpack again what the store has")
+	addPlatform(cmd, &options.Platform)
+	a.addJSON(cmd)
+	return cmd
+}
+
+func (a *app) loadCommand() *cobra.Command {
+	var options ocipkg.GetOptions
+	cmd := &cobra.Command{
+		Use:   "load ARCHIVE",
+		Short: "Unpack a package from a file into the store",
+		Args:  usage(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			client := a.client()
+			defer client.Close()
+			p, err := client.Load(cmd.Context(), args[0], options)
+			if err != nil {
+				return err
+			}
+			return a.stored(cmd, p)
+		},
+	}
+	cmd.Flags().BoolVarP(&options.Force, "overwrite", "f", false, "unpack again what the store has, and let the name stand for this package")
+	addPlatform(cmd, &options.Platform)
+	a.addJSON(cmd)
+	return cmd
+}
+
+// stored prints a package that is now in the store.
+func (a *app) stored(cmd *cobra.Command, p *ocipkg.Package) error {
+	if a.json {
+		return a.resultJSON(cmd, p)
+	}
+	return a.result(cmd, p.Digest.String())
+}
+
+func addPlatform(cmd *cobra.Command, platform *string) {
+	cmd.Flags().StringVar(platform, "platform", "", "the target: `os/arch` or a triple (default: OCIPKG_TARGET, GOOS/GOARCH, the host)")
+	cmd.Flags().StringVar(platform, "target", "", "`TRIPLE`, the same as --platform")
+	cmd.MarkFlagsMutuallyExclusive("platform", "target")
+}
+
+func (a *app) imageDirectoryCommand() *cobra.Command {
+	var platform string
+	cmd := &cobra.Command{
+		Use:   "image-directory NAME",
+		Short: "Print where the store has a package",
+		Long:  "Print the directory of a package in the store. Nothing is fetched. NAME may also be a digest.",
+		Args:  usage(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			p, err := a.client().Directory(args[0], platform)
+			if err != nil {
+				return err
+			}
+			return a.result(cmd, p.Directory)
+		},
+	}
+	addPlatform(cmd, &platform)
+	return cmd
+}
+
+func (a *app) linkCommand() *cobra.Command {
+	var options ocipkg.LinkOptions
+	cmd := &cobra.Command{
+		Use:   "link NAME…",
+		Short: "Print what a build needs to link packages",
+		Long: `Print what a build needs to link packages: arguments for a compiler, directives for
+cargo, or everything as JSON. Static libraries are linked unless --shared is
+given. What the store does not have is fetched.`,
+		Example: "  cc main.c $(ocipkg link ghcr.io/acme/zstd:1.5)",
+		Args:    usage(cobra.MinimumNArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			client := a.client()
+			defer client.Close()
+			text, err := client.Link(cmd.Context(), args, options)
+			if err != nil {
+				return err
+			}
+			return a.result(cmd, text)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&options.Format, "format", ocipkg.FormatShell, "`FORMAT` of what is printed: shell, cargo or json")
+	flags.BoolVar(&options.Shared, "shared", false, "link shared libraries")
+	flags.BoolVar(&options.OnlyCompile, "cflags", false, "with the format shell: only what the compiler needs")
+	flags.BoolVar(&options.OnlyLink, "libs", false, "with the format shell: only what the linker needs")
+	flags.StringSliceVar(&options.AllowFlags, "allow-flag", nil, "let packages ask for this `FLAG`, which is not known to be harmless")
+	addPlatform(cmd, &options.Platform)
+	return cmd
+}
