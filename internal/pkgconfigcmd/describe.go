@@ -1,0 +1,218 @@
+package pkgconfigcmd
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/ocipkg/ocipkg/internal/cps"
+	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/link"
+	"github.com/ocipkg/ocipkg/internal/pkgconf"
+)
+
+// descriptions gives the directory of the descriptions, which the first call
+// makes.
+func (c *command) descriptions() (string, error) {
+	if c.pc != "" {
+		return c.pc, nil
+	}
+	options, err := c.linkOptions(c.request.shared)
+	if err != nil {
+		return "", err
+	}
+	if c.pc, err = os.MkdirTemp("", "ocipkg-pkg-config-"); err != nil {
+		return "", fmt.Errorf("describe packages for the real pkg-config: %w", err)
+	}
+	d := describer{dir: c.pc, packages: c.found.packages, options: options, shared: map[*link.Package]bool{}}
+	for _, n := range c.names {
+		if n.ours && n.shared {
+			d.shared[n.link.Package] = true
+		}
+	}
+	return c.pc, d.all()
+}
+
+// removeDescriptions removes what descriptions made.
+func (c *command) removeDescriptions() {
+	if c.pc != "" {
+		os.RemoveAll(c.pc)
+	}
+}
+
+// describer writes a .pc file for each package and component, for the real
+// pkg-config, whose packages may require ours. All that a component needs of
+// other packages is written out in its file: the real pkg-config finds no
+// other way from one of ours to the next.
+type describer struct {
+	dir      string
+	packages []*link.Package
+	options  link.Options
+	shared   map[*link.Package]bool // those of which the shared libraries are linked
+}
+
+func (d describer) all() error {
+	for _, p := range d.packages {
+		for _, component := range slices.Sorted(maps.Keys(p.CPS.Components)) {
+			if !p.CPS.Components[component].Linkable() {
+				continue
+			}
+			if err := d.write(component, link.Request{Package: p, Components: []string{component}}); err != nil {
+				return err
+			}
+		}
+	}
+	// The name of a package goes before that of a component of another.
+	for _, p := range d.packages {
+		for _, name := range []string{p.CPS.Name, p.Name} {
+			if p.CPS.Components[name] != nil {
+				continue
+			}
+			if err := d.write(name, link.Request{Package: p}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// write writes the file NAME.pc. What cannot be required by its name has none,
+// and neither has what cannot be linked at all.
+func (d describer) write(name string, request link.Request) error {
+	if !link.IsModule(name) {
+		return nil
+	}
+	options := d.options
+	options.Shared = options.Shared || d.shared[request.Package]
+	flags, err := link.Link(d.packages, []link.Request{request}, options)
+	if only := new(link.SharedOnlyError); errors.As(err, &only) {
+		options.Shared = true
+		flags, err = link.Link(d.packages, []link.Request{request}, options)
+	}
+	if err != nil {
+		return nil
+	}
+	text, err := module(name, request.Package, flags, options.Shared)
+	if err != nil {
+		return nil
+	}
+	return os.WriteFile(filepath.Join(d.dir, name+".pc"), []byte(text), 0o600)
+}
+
+// module is the text of a .pc file.
+func module(name string, p *link.Package, flags *link.Flags, shared bool) (string, error) {
+	var out strings.Builder
+	variables := variablesOf(p, shared)
+	for _, variable := range slices.Sorted(maps.Keys(variables)) {
+		if link.IsModule(variable) && variable != "pcfiledir" { // which is pkg-config's own
+			fmt.Fprintf(&out, "%s=%s\n", variable, variables[variable])
+		}
+	}
+	description := &cps.PkgConfig{Name: name, Description: p.CPS.Description}
+	if c := p.CPS.Components[name]; c != nil && c.PkgConfig != nil {
+		description = c.PkgConfig
+	}
+	line := func(field, value string) {
+		if value = oneLine(value); value != "" {
+			fmt.Fprintf(&out, "%s: %s\n", field, value)
+		}
+	}
+	line("Name", description.Name)
+	fmt.Fprintf(&out, "Description: %s\n", oneLine(description.Description))
+	line("URL", description.URL)
+	line("Version", versionOf(p))
+	var needs, needsPrivate []string
+	for _, s := range flags.System {
+		dependencies, err := systemDependencies(s)
+		if err != nil {
+			return "", err
+		}
+		if s.Link {
+			needs = append(needs, dependencies...)
+		} else {
+			needsPrivate = append(needsPrivate, dependencies...)
+		}
+	}
+	line("Requires", strings.Join(needs, ", "))
+	line("Requires.private", strings.Join(needsPrivate, ", "))
+	line("Cflags", flags.Shell(link.CompileArgs))
+	line("Libs", flags.Shell(link.LinkArgs))
+	return out.String(), nil
+}
+
+// systemDependencies writes a system package with its constraints as
+// pkg-config takes them: one dependency for each. Both are the word of a
+// package, which must not make pkg-config read a file of its own.
+func systemDependencies(s link.SystemPackage) ([]string, error) {
+	list := withConstraints(s.Name, s.Constraints)
+	for _, text := range list {
+		read, err := pkgconf.ParseDependencies(text)
+		if err != nil || len(read) != 1 || read[0].Name != s.Name || !link.IsModule(s.Name) {
+			return nil, errdef.Errorf(errdef.ErrVerification, "a package of this call requires %q, which cannot be a package of the system: have its author correct that", text)
+		}
+	}
+	return list, nil
+}
+
+// withConstraints writes a dependency for each constraint, or one without.
+func withConstraints(name string, constraints []string) []string {
+	if len(constraints) == 0 {
+		return []string{name}
+	}
+	var list []string
+	for _, constraint := range constraints {
+		list = append(list, name+" "+constraint)
+	}
+	return list
+}
+
+// delegate has the real pkg-config answer a call with flags that only it
+// knows, from descriptions of our packages under names that it can take.
+func (c *command) delegate() (string, error) {
+	if _, err := c.link(); err != nil {
+		return "", err
+	}
+	// Without --shared, which older ones do not know, and what is passed anyway.
+	args := slices.DeleteFunc(slices.Clone(c.flags), func(flag string) bool {
+		return strings.TrimLeft(flag, "-") == "shared" || slices.Contains(c.passed, flag)
+	})
+	args = append(args, "--")
+	for i, n := range c.names {
+		if n.ours {
+			name, err := c.moduleFor(n, i)
+			if err != nil {
+				return "", err
+			}
+			n.Dependency = pkgconf.Dependency{Name: name} // the constraint was checked
+		}
+		args = append(args, n.Dependency.String())
+	}
+	answer, err := c.ask("", args...)
+	if c.asksForText() || slices.Contains(c.unknown, "--msvc-syntax") { // which quotes otherwise
+		return answer, err
+	}
+	return c.ownDirs(answer), err
+}
+
+// moduleFor gives the name of the description of the i-th package of the call.
+// One whose own name no .pc file can have gets another.
+func (c *command) moduleFor(n name, i int) (string, error) {
+	dir, err := c.descriptions()
+	if err != nil {
+		return "", err
+	}
+	module := moduleName(n.link.Package)
+	if _, err := os.Stat(filepath.Join(dir, module+".pc")); err == nil && module != "" {
+		return module, nil
+	}
+	options, err := c.linkOptions(n.shared)
+	if err != nil {
+		return "", err
+	}
+	module = fmt.Sprintf("package-%d", i+1)
+	return module, describer{dir: dir, packages: c.found.packages, options: options}.write(module, n.link)
+}
