@@ -1,0 +1,34 @@
+# make demo    the whole way of a package, from a C file to a program that runs
+# make test    every check and test; with INSTALL=1 it installs the tools first
+# make soak    what takes longer: fuzzing, and the tests over and over
+
+GOTESTSUM   := go run gotest.tools/gotestsum@v1.13.0 --format pkgname --
+STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+MODULES     := . e2e examples/quickstart
+
+.PHONY: build demo test tools lint soak
+
+build:
+	go build -o bin/ ./cmd/...
+
+demo: build
+	cd examples/quickstart && PATH="$(CURDIR)/bin:$$PATH" go run .
+
+test: tools lint
+	$(GOTESTSUM) ./...
+	cd integrations/rust && cargo test --quiet
+	cd e2e && $(GOTESTSUM) -timeout 15m ./...
+
+tools:
+	./scripts/tools
+
+lint:
+	@unformatted="$$(gofmt -l $$(git ls-files '*.go'))"; \
+	if [ -n "$$unformatted" ]; then echo "not gofmt-ed: $$unformatted"; exit 1; fi
+	for os in linux darwin windows; do GOOS=$$os go vet ./... || exit 1; done
+	for module in $(MODULES); do (cd $$module && go vet ./... && $(STATICCHECK) ./...) || exit 1; done
+
+soak:
+	./scripts/fuzz 2m
+	go test -race -count=5 ./...
+	cd e2e && go test -count=5 -timeout 60m ./...
