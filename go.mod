@@ -3,7 +3,6 @@ module github.com/ocipkg/ocipkg
 go 1.26.0
 
 require (
-	github.com/distribution/reference v0.6.0
 	github.com/klauspost/compress v1.20.3
 	github.com/opencontainers/go-digest v1.0.0
 	github.com/opencontainers/image-spec v1.1.1
