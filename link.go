@@ -19,6 +19,7 @@ const (
 	FormatShell = "shell" // arguments for a compiler, quoted for a shell
 	FormatCargo = "cargo" // directives of a cargo build script
 	FormatJSON  = "json"  // everything, with its structure
+	FormatCPS   = "cps"   // the CPS document of one package, with the paths that its files have here
 )
 
 // LinkOptions say how packages are linked. The zero value gives a shell all
@@ -53,6 +54,9 @@ func (c *Client) link(ctx context.Context, names []string, options LinkOptions) 
 	if err := options.checkFormat(); err != nil {
 		return "", err
 	}
+	if options.Format == FormatCPS && len(names) != 1 {
+		return "", errdef.Errorf(errdef.ErrUsage, "the format %s is that of one package; give one name", FormatCPS)
+	}
 	if err := c.open(); err != nil {
 		return "", err
 	}
@@ -73,7 +77,13 @@ func (c *Client) link(ctx context.Context, names []string, options LinkOptions) 
 		return "", err
 	}
 	packages, requests := link.FromNodes(roots, all)
-	flags, err := link.Link(packages, requests, link.Options{Shared: options.Shared, OS: target.OS, Env: target.Env, AllowFlags: options.AllowFlags})
+	if options.Format == FormatCPS {
+		raw, err := link.CPS(requests[0].Package)
+		return strings.TrimSpace(string(raw)), err
+	}
+	// An alias of the project may ask for shared libraries.
+	shared := options.Shared || !slices.ContainsFunc(roots, func(n *resolve.Node) bool { return !n.Shared })
+	flags, err := link.Link(packages, requests, link.Options{Shared: shared, OS: target.OS, Env: target.Env, AllowFlags: options.AllowFlags})
 	if err != nil {
 		return "", err
 	}
@@ -95,10 +105,10 @@ func (c *Client) resolver(target string) (*resolve.Resolver, error) {
 }
 
 func (o LinkOptions) checkFormat() error {
-	if slices.Contains([]string{"", FormatShell, FormatCargo, FormatJSON}, o.Format) {
+	if slices.Contains([]string{"", FormatShell, FormatCargo, FormatJSON, FormatCPS}, o.Format) {
 		return nil
 	}
-	return errdef.Errorf(errdef.ErrUsage, "the format %q is not known; choose %s, %s or %s", o.Format, FormatShell, FormatCargo, FormatJSON)
+	return errdef.Errorf(errdef.ErrUsage, "the format %q is not known; choose %s, %s, %s or %s", o.Format, FormatShell, FormatCargo, FormatJSON, FormatCPS)
 }
 
 func render(flags *link.Flags, changed []string, options LinkOptions) (string, error) {

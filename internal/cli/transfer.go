@@ -144,7 +144,7 @@ given. What the store does not have is fetched.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&options.Format, "format", ocipkg.FormatShell, "`FORMAT` of what is printed: shell, cargo or json")
+	flags.StringVar(&options.Format, "format", ocipkg.FormatShell, "`FORMAT` of what is printed: shell, cargo, json or cps")
 	flags.BoolVar(&options.Shared, "shared", false, "link shared libraries")
 	flags.BoolVar(&options.OnlyCompile, "cflags", false, "with the format shell: only what the compiler needs")
 	flags.BoolVar(&options.OnlyLink, "libs", false, "with the format shell: only what the linker needs")
