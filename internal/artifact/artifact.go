@@ -206,7 +206,7 @@ func decodeStrictly(raw []byte, doc any) error {
 	if err := decode(raw, doc); err != nil {
 		return err
 	}
-	return checkKeys(raw)
+	return manifestKeys.check(raw)
 }
 
 func decode(raw []byte, doc any) error {

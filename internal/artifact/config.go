@@ -123,6 +123,9 @@ func ParseConfig(raw []byte, layers int) (Config, error) {
 	if err := decode(raw, &wire); err != nil {
 		return Config{}, err
 	}
+	if err := configKeys.check(raw); err != nil {
+		return Config{}, err
+	}
 	c := Config{Layers: wire.Layers, CPS: wire.CPS, Requires: wire.Requires}
 	if wire.Platform != nil {
 		c.Platform = *wire.Platform

@@ -9,22 +9,35 @@ import (
 	"github.com/ocipkg/ocipkg/internal/errdef"
 )
 
-// known are the keys of manifests and indexes that decide on what is read.
-var known = []string{
-	"schemaVersion", "mediaType", "artifactType", "config", "layers", "manifests", "subject",
-	"digest", "size", "annotations", "platform",
+// keySet is what is known of the keys of a kind of document.
+type keySet struct {
+	known []string // those that decide on what is read
+	free  []string // those below which the keys are anybody's
 }
 
-// checkKeys refuses a valid document that another reader may take for another
+var (
+	manifestKeys = keySet{
+		known: []string{
+			"schemaVersion", "mediaType", "artifactType", "config", "layers", "manifests", "subject",
+			"digest", "size", "annotations", "platform",
+		},
+		free: []string{"annotations"},
+	}
+	configKeys = keySet{
+		known: []string{"layers", "files", "platform", "cps", "requires", "path", "size", "mode", "digest", "target", "layer", "package", "image", "tag"},
+		free:  []string{"layers", "cps"}, // digests, and a document with rules of its own
+	}
+)
+
+// check refuses a valid document that another reader may take for another
 // one: with a key that comes twice in an object, of which package json takes
 // the last, or with a known key in other letters, which it takes all the same.
-func checkKeys(raw []byte) error {
-	decoder := json.NewDecoder(bytes.NewReader(raw))
-	return checkValue(decoder, false)
+func (s keySet) check(raw []byte) error {
+	return s.checkValue(json.NewDecoder(bytes.NewReader(raw)), false)
 }
 
-// checkValue reads one value. The keys of free are anybody's.
-func checkValue(decoder *json.Decoder, free bool) error {
+// checkValue reads one value. The keys in a free one are anybody's.
+func (s keySet) checkValue(decoder *json.Decoder, free bool) error {
 	token, err := decoder.Token()
 	if err != nil {
 		return errdef.Errorf(errdef.ErrVerification, "it is no valid document: %w", err)
@@ -46,11 +59,11 @@ func checkValue(decoder *json.Decoder, free bool) error {
 				return errdef.Errorf(errdef.ErrVerification, "the key %q comes twice in it", key)
 			}
 			keys[key] = true
-			if !free && slices.ContainsFunc(known, func(name string) bool { return name != key && strings.EqualFold(name, key) }) {
-				return errdef.Errorf(errdef.ErrVerification, "the key %q in it is one of a manifest in other letters", key)
+			if !free && slices.ContainsFunc(s.known, func(name string) bool { return name != key && strings.EqualFold(name, key) }) {
+				return errdef.Errorf(errdef.ErrVerification, "the key %q in it is a known one in other letters", key)
 			}
 		}
-		if err := checkValue(decoder, key == "annotations"); err != nil {
+		if err := s.checkValue(decoder, free || slices.Contains(s.free, key)); err != nil {
 			return err
 		}
 	}

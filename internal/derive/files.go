@@ -129,10 +129,15 @@ func (d *derivation) twinsOf(name string) []*cps.Component {
 	return list
 }
 
-// includes are the directories with headers: include, and Debian's directory for the platform below it.
+// includes are the directories with headers: include, and Debian's directory for the platform below it. Without include, the
+// top, if there are headers, as in packages that are composed of single files.
 func (d *derivation) includes() ([]string, error) {
 	if !d.tree.isDir("include") {
-		return nil, nil
+		names, err := d.tree.list(".")
+		if err != nil || !slices.ContainsFunc(names, isHeader) {
+			return nil, err
+		}
+		return []string{marked(".")}, nil
 	}
 	dirs := []string{marked("include")}
 	sub, err := d.tree.multiarch("include")
@@ -150,4 +155,9 @@ func componentName(name string) string {
 		}
 		return r
 	}, path.Base(name))
+}
+
+// isHeader says whether a file's name is that of a header.
+func isHeader(name string) bool {
+	return slices.Contains([]string{".h", ".hh", ".hpp", ".hxx"}, path.Ext(name))
 }

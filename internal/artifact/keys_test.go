@@ -1,0 +1,43 @@
+package artifact
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/ocipkg/ocipkg/internal/errdef"
+)
+
+func TestAConfigThatReadersMayReadDifferentlyIsRefused(t *testing.T) {
+	const file = `{"path":"a","size":1,"mode":"0644","layer":0}`
+	for raw, want := range map[string]string{
+		`{"files":[` + file + `],"FILES":[]}`:                                  "in other letters",
+		`{"files":[` + file + `],"files":[]}`:                                  "comes twice",
+		`{"files":[{"path":"a","Path":"b","size":1,"mode":"0644","layer":0}]}`: "in other letters",
+		`{"files":[{}]}`:                        "no path",
+		`{"files":{}}`:                          "no list",
+		`{"files":[` + file + `,` + file + `]}`: "twice",
+		`{"layers":{"Files":["x"],"files":["y"]},"files":[` + file + `],"x":{}}`: "",
+	} {
+		_, err := ParseConfig([]byte(raw), 1)
+		if want == "" && err != nil || want != "" && (!errors.Is(err, errdef.ErrVerification) || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v, want %q", raw, err, want)
+		}
+	}
+}
+
+func TestAConfigListsNoMoreFilesThanAreUnpacked(t *testing.T) {
+	before := maxFiles
+	defer func() { maxFiles = before }()
+	maxFiles = 2
+	entry := func(name string) string { return `{"path":"` + name + `","size":0,"mode":"0644","layer":0}` }
+	for n, good := range map[int]bool{2: true, 3: false} {
+		var files []string
+		for i := range n {
+			files = append(files, entry(string(rune('a'+i))))
+		}
+		if _, err := ParseConfig([]byte(`{"files":[`+strings.Join(files, ",")+`]}`), 1); (err == nil) != good {
+			t.Errorf("%d files: %v", n, err)
+		}
+	}
+}
