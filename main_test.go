@@ -74,6 +74,9 @@ func stopRegistry() { server.Close() }
 // memory is as much of a registry as a push and a get need. Real ones are in
 // the end-to-end tests.
 type memory struct {
+	// failing is how many uploads are answered 500 once they are there.
+	failing int
+
 	mu      sync.Mutex
 	content map[string][]byte // by path
 	types   map[string]string
@@ -91,6 +94,11 @@ func (m *memory) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusAccepted)
 	case http.MethodPut:
 		dir, last := filepath.Split(path)
+		if last == "session" && m.failing > 0 {
+			m.failing--
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
 		if last == "session" {
 			path = strings.TrimSuffix(dir, "uploads/") + r.URL.Query().Get("digest")
 		} else {

@@ -30,15 +30,17 @@ func (m *meter) add(n int64) {
 	}
 }
 
-func (m *meter) reader(r io.Reader) io.Reader { return &metered{r, m} }
+func (m *meter) reader(r io.Reader) *metered { return &metered{r: r, m: m} }
 
 type metered struct {
 	r io.Reader
 	m *meter
+	n int64 // bytes that went through
 }
 
 func (r *metered) Read(p []byte) (int, error) {
 	n, err := r.r.Read(p)
+	r.n += int64(n)
 	r.m.add(int64(n))
 	return n, err
 }

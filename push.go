@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"sync/atomic"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
@@ -147,7 +148,7 @@ func (c *Client) pushTo(ctx context.Context, from artifact.Fetcher, root Descrip
 		}
 	}
 	root.Annotations = nil // those of a layout's index, not of what was pushed
-	return Pushed{Name: ref.String(), Descriptor: root, Sent: p.meter.done.Load() - p.skipped}, nil
+	return Pushed{Name: ref.String(), Descriptor: root, Sent: p.sent.Load()}, nil
 }
 
 // push is one transfer from a layout to a repository.
@@ -158,7 +159,7 @@ type push struct {
 	manifests []document // those that others name before those that name them
 	blobs     []Descriptor
 	meter     *meter
-	skipped   int64
+	sent      atomic.Int64 // bytes of the blobs that the registry did not have
 }
 
 // document is a manifest or an index with its bytes.
@@ -215,33 +216,38 @@ func (p *push) sendBlobs(ctx context.Context) error {
 	p.meter = newMeter(p.client.Progress, p.blobs)
 	workers, ctx := errgroup.WithContext(ctx)
 	workers.SetLimit(uploads)
-	skipped := make([]int64, len(p.blobs))
-	for i, desc := range p.blobs {
+	for _, desc := range p.blobs {
 		workers.Go(func() error {
-			sent, err := p.to.PushBlob(ctx, desc, func() (io.ReadCloser, error) { return p.open(ctx, desc) })
-			if err == nil && !sent {
-				skipped[i] = desc.Size
+			var last *metered
+			sent, err := p.to.PushBlob(ctx, desc, func() (io.ReadCloser, error) {
+				if last != nil { // the upload starts again, and so does its count
+					p.meter.add(-last.n)
+				}
+				blob, r, err := p.open(ctx, desc)
+				last = r
+				return blob, err
+			})
+			if err == nil && sent {
+				p.sent.Add(desc.Size)
+			} else if err == nil {
 				p.meter.add(desc.Size)
 			}
 			return err
 		})
 	}
-	err := workers.Wait()
-	for _, n := range skipped {
-		p.skipped += n
-	}
-	return err
+	return workers.Wait()
 }
 
 // open gives a blob that verifies itself while it is sent, so that a damaged
 // archive is called that, and not a faulty registry.
-func (p *push) open(ctx context.Context, desc Descriptor) (io.ReadCloser, error) {
+func (p *push) open(ctx context.Context, desc Descriptor) (io.ReadCloser, *metered, error) {
 	blob, err := p.from.Fetch(ctx, desc)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	r, verify := artifact.Verified(blob, desc)
-	return &verifying{Reader: p.meter.reader(r), Closer: blob, left: desc.Size, verify: verify}, nil
+	counted := p.meter.reader(r)
+	return &verifying{Reader: counted, Closer: blob, left: desc.Size, verify: verify}, counted, nil
 }
 
 // verifying is a reader that ends in an error when its bytes were not the right

@@ -18,7 +18,6 @@ import (
 const (
 	AnnotationLibcVersion = "dev.ocipkg.libc.version"
 	AnnotationCxx         = "dev.ocipkg.cxx"
-	AnnotationTarget      = "dev.ocipkg.target"
 )
 
 // Platform is what a package was built for, or the target of a build. An empty

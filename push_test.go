@@ -1,0 +1,35 @@
+package ocipkg_test
+
+import (
+	"context"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/ocipkg/ocipkg"
+)
+
+func TestAnUploadThatStartsAgainIsCountedOnce(t *testing.T) {
+	server := httptest.NewServer(&memory{content: map[string][]byte{}, types: map[string]string{}, failing: 1})
+	defer server.Close()
+	name := strings.TrimPrefix(server.URL, "http://") + "/acme/greet:1"
+	var mu sync.Mutex
+	var most, total int64
+	client := &ocipkg.Client{Store: tempDir(), Progress: func(done, all int64) {
+		mu.Lock()
+		defer mu.Unlock()
+		most, total = max(most, done), all
+	}}
+	pushed, err := client.Push(context.Background(), exampleFiles(), []string{name}, ocipkg.PackOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if pushed[0].Sent != total || most != total {
+		t.Errorf("sent %d, progress up to %d, of %d bytes", pushed[0].Sent, most, total)
+	}
+	again, err := client.Push(context.Background(), exampleFiles(), []string{name}, ocipkg.PackOptions{})
+	if err != nil || again[0].Sent != 0 {
+		t.Errorf("pushed again: %+v, %v", again, err)
+	}
+}
