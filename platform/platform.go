@@ -9,15 +9,24 @@
 package platform
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
+
+	"github.com/ocipkg/ocipkg/internal/errdef"
 )
 
 // Annotations of a descriptor in an index that say what its platform object
 // cannot.
 const (
-	AnnotationLibcVersion = "dev.ocipkg.libc.version"
-	AnnotationCxx         = "dev.ocipkg.cxx"
+	AnnotationLibcVersion   = "dev.ocipkg.libc.version"
+	AnnotationLibcEstimated = "dev.ocipkg.libc.estimated" // "true" or absent
+	AnnotationCxx           = "dev.ocipkg.cxx"
+	// AnnotationTarget is the target triple that a package was built for, as
+	// its producer gave it. It informs.
+	AnnotationTarget = "dev.ocipkg.target"
+
+	annotationBrewGlibc = "sh.brew.bottle.glibc.version" // Homebrew's
 )
 
 // Platform is what a package was built for, or the target of a build. An empty
@@ -30,21 +39,25 @@ type Platform struct {
 	OSVersion    string `json:"osVersion,omitempty"`    // lowest version of the system, "12.0"
 	Libc         string `json:"libc,omitempty"`         // "glibc" or "musl"
 	LibcVersion  string `json:"libcVersion,omitempty"`  // lowest version of Libc, "2.28"
-	Env          string `json:"env,omitempty"`          // ABI on Windows: "gnu" or "msvc"
-	Cxx          string `json:"cxx,omitempty"`          // "libstdc++" or "libc++"
-	CxxVersion   string `json:"cxxVersion,omitempty"`   // lowest version of Cxx, "3.4.30"
+	// LibcEstimated tells that LibcVersion follows from what a static library
+	// calls, and not from what a linked file says that it needs.
+	LibcEstimated bool   `json:"libcEstimated,omitempty"`
+	Env           string `json:"env,omitempty"`        // ABI on Windows: "gnu" or "msvc"
+	Cxx           string `json:"cxx,omitempty"`        // "libstdc++" or "libc++"
+	CxxVersion    string `json:"cxxVersion,omitempty"` // lowest version of Cxx, "3.4.30"
 }
 
 // IsZero tells whether nothing is known, so that everything fits.
 func (p Platform) IsZero() bool { return p == Platform{} }
 
 // String gives os/architecture[/variant] and, where known, the runtimes:
-// "linux/amd64 glibc 2.28". The zero value gives "any".
+// "linux/amd64 glibc 2.28". The zero value gives "any". All others are read back
+// by [Parse], except for LibcEstimated.
 func (p Platform) String() string {
 	if p.IsZero() {
-		return "any"
+		return open
 	}
-	s := orAny(p.OS) + "/" + orAny(p.Architecture)
+	s := cmp.Or(p.OS, open) + "/" + cmp.Or(p.Architecture, open)
 	if p.Variant != "" {
 		s += "/" + p.Variant
 	}
@@ -56,12 +69,8 @@ func (p Platform) String() string {
 	return s
 }
 
-func orAny(s string) string {
-	if s == "" {
-		return "any"
-	}
-	return s
-}
+// open stands for a part of a platform that fits any.
+const open = "any"
 
 // Fits tells whether what was built for p can run on target. When it cannot,
 // reason says why in a few words.
@@ -76,51 +85,100 @@ func (p Platform) Fits(target Platform) (reason string, ok bool) {
 			return f.what + " is " + f.have + ", not " + f.want, false
 		}
 	}
-	if p.Variant != "" && target.Variant != "" && p.Architecture != "" && CompareVersions(p.Variant[1:], target.Variant[1:]) > 0 {
-		return "needs variant " + p.Variant + ", the target is " + target.Variant, false
-	}
-	for _, f := range []struct{ what, have, want string }{
-		{p.Libc, p.LibcVersion, target.LibcVersion},
-		{p.OS, p.OSVersion, target.OSVersion},
-		{p.Cxx, p.CxxVersion, target.CxxVersion},
-	} {
-		if f.have != "" && f.want != "" && CompareVersions(f.have, f.want) > 0 {
-			return "needs " + f.what + " " + f.have + ", the target has " + f.want, false
+	for _, f := range floors {
+		have, want := f.of(&p), f.of(&target)
+		if have == "" || want == "" || CompareVersions(have, want) <= 0 {
+			continue
 		}
+		if f.needs(&p) == p.Libc && p.LibcEstimated {
+			have += " (estimated)"
+		}
+		return "needs " + f.needs(&p) + " " + have + ", the target has " + want, false
 	}
 	return "", true
 }
 
-// Compare orders two platforms that both fit one target: above zero when p is
-// the better choice, because more about it is known to match, or because its
-// floors are higher.
-func (p Platform) Compare(q Platform) int {
-	if d := p.known() - q.known(); d != 0 {
-		return d
-	}
-	for _, f := range [][2]string{{p.Variant, q.Variant}, {p.OSVersion, q.OSVersion}, {p.LibcVersion, q.LibcVersion}, {p.CxxVersion, q.CxxVersion}} {
-		if d := CompareVersions(strings.TrimPrefix(f[0], "v"), strings.TrimPrefix(f[1], "v")); d != 0 {
-			return d
-		}
-	}
-	return 0
+// floors are what a platform has the lowest usable version of.
+var floors = []struct {
+	of    func(*Platform) string // the version
+	needs func(*Platform) string // of what
+	// baseline tells that no version is the lowest, and not an unknown one.
+	baseline bool
+}{
+	{func(p *Platform) string { return p.Variant }, func(p *Platform) string { return p.Architecture }, true},
+	{func(p *Platform) string { return p.OSVersion }, func(p *Platform) string { return p.OS }, false},
+	{func(p *Platform) string { return p.LibcVersion }, func(p *Platform) string { return p.Libc }, false},
+	{func(p *Platform) string { return p.CxxVersion }, func(p *Platform) string { return p.Cxx }, false},
 }
 
 // Best gives the index of the candidate that serves target best: of those that
 // fit, the one about which most is known to match, then the one with the
-// highest floors, then the first. It is -1 when none fits; reasons says of each
-// candidate why not, and is empty where it fits.
+// highest floors, then the first. A floor of which the target does not say what
+// it has counts the other way: the lowest runs on most. It is -1 when none
+// fits. Reasons says of each candidate in a few words why it is not taken, and
+// is empty for the one that is.
 func Best(target Platform, candidates []Platform) (best int, reasons []string) {
 	best = -1
 	reasons = make([]string, len(candidates))
 	for i, c := range candidates {
 		reason, ok := c.Fits(target)
-		reasons[i] = reason
-		if ok && (best < 0 || c.Compare(candidates[best]) > 0) {
+		if !ok {
+			reasons[i] = reason
+			continue
+		}
+		if best < 0 {
+			best = i
+			continue
+		}
+		if d, _ := prefer(target, c, candidates[best]); d > 0 {
 			best = i
 		}
 	}
+	for i, c := range candidates {
+		if i != best && reasons[i] == "" {
+			_, reasons[i] = prefer(target, candidates[best], c)
+		}
+	}
 	return best, reasons
+}
+
+// prefer orders two platforms that both fit target: above zero when p serves it
+// better. Why says of q what p has over it.
+func prefer(target, p, q Platform) (d int, why string) {
+	if d := p.known() - q.known(); d != 0 {
+		return d, "fits, but says less of its platform than " + p.String()
+	}
+	if p.Libc != q.Libc { // and the target's is not known
+		return cmp.Compare(q.Libc, p.Libc), "may fit, but " + p.Libc + " is the likelier libc"
+	}
+	for _, f := range floors {
+		mine, other := f.of(&p), f.of(&q)
+		d := CompareVersions(mine, other)
+		switch {
+		case d == 0:
+			continue
+		case f.of(&target) != "":
+			return d, "fits, but its " + f.needs(&p) + " is lower than " + mine + ", which fits too"
+		case f.baseline:
+		case mine == "" || other == "":
+			return d, "may fit, but does not say which " + f.needs(&p) + " it needs"
+		}
+		return -d, "may fit, but needs " + f.needs(&q) + " " + other + ", and what the target has is not known"
+	}
+	return 0, "fits, but comes after another for the same"
+}
+
+// Unfit makes the error, of kind [errdef.ErrPlatform], for candidates of which
+// none fits, with the reasons that [Best] gave. Where says what they are in.
+func Unfit(target Platform, where string, candidates []Platform, reasons []string) error {
+	if len(candidates) == 0 {
+		return errdef.Errorf(errdef.ErrPlatform, "%s has no packages in it", where)
+	}
+	have := make([]string, len(candidates))
+	for i, p := range candidates {
+		have[i] = p.String() + " (" + reasons[i] + ")"
+	}
+	return errdef.Errorf(errdef.ErrPlatform, "nothing in %s fits the target %s; there is %s", where, target, strings.Join(have, ", "))
 }
 
 func (p Platform) known() (n int) {
@@ -132,10 +190,11 @@ func (p Platform) known() (n int) {
 	return n
 }
 
-// CompareVersions orders two versions of dotted numbers: below zero when a is
-// the lower. A missing part is zero, and a part that is no number compares as
-// text.
+// CompareVersions orders two versions of dotted numbers, or two variants of an
+// architecture such as v7: below zero when a is the lower. A missing part is
+// zero, and a part that is no number compares as text.
 func CompareVersions(a, b string) int {
+	a, b = strings.TrimPrefix(a, "v"), strings.TrimPrefix(b, "v")
 	for a != "" || b != "" {
 		var x, y string
 		x, a, _ = strings.Cut(a, ".")
@@ -166,8 +225,13 @@ type OCI struct {
 // FromOCI reads a platform from an image index.
 func FromOCI(oci OCI, annotations map[string]string) Platform {
 	p := Platform{
-		OS: known(oci.OS), Architecture: known(oci.Architecture), Variant: oci.Variant, OSVersion: oci.OSVersion,
-		LibcVersion: annotations[AnnotationLibcVersion],
+		OS: known(oci.OS), Architecture: known(oci.Architecture), Variant: oci.Variant,
+		LibcVersion: annotations[AnnotationLibcVersion], LibcEstimated: annotations[AnnotationLibcEstimated] == "true",
+	}
+	// Homebrew writes "macOS 12.0", and of Linux the distribution that it built
+	// on, which says nothing of where else a package runs.
+	if p.OS != "linux" {
+		p.OSVersion = strings.TrimPrefix(oci.OSVersion, "macOS ")
 	}
 	for _, feature := range oci.OSFeatures {
 		if libc, ok := strings.CutPrefix(feature, "libc."); ok {
@@ -175,6 +239,9 @@ func FromOCI(oci OCI, annotations map[string]string) Platform {
 		} else if env, ok := strings.CutPrefix(feature, "env."); ok {
 			p.Env = env
 		}
+	}
+	if brew := annotations[annotationBrewGlibc]; brew != "" && p.OS == "linux" && p.Libc == "" {
+		p.Libc, p.LibcVersion = "glibc", brew
 	}
 	p.Cxx, p.CxxVersion, _ = strings.Cut(annotations[AnnotationCxx], " ")
 	if p.Architecture == "arm64" && p.Variant == "v8" {
@@ -186,18 +253,22 @@ func FromOCI(oci OCI, annotations map[string]string) Platform {
 	return p
 }
 
-// known drops the word that Docker writes for a platform that it does not know.
+// unknown is what Docker writes for a part of a platform that is not known: the
+// specification wants both an os and an architecture.
+const unknown = "unknown"
+
 func known(s string) string {
-	if s == "unknown" {
+	if s == unknown {
 		return ""
 	}
 	return s
 }
 
-// ToOCI gives p as an image index has it; annotations is nil when there is
-// nothing beyond the platform object.
+// ToOCI gives p as an image index has it, with "unknown" for an os or an
+// architecture that is; annotations is nil when there is nothing beyond the
+// platform object.
 func (p Platform) ToOCI() (oci OCI, annotations map[string]string) {
-	oci = OCI{OS: p.OS, Architecture: p.Architecture, Variant: p.Variant, OSVersion: p.OSVersion}
+	oci = OCI{OS: cmp.Or(p.OS, unknown), Architecture: cmp.Or(p.Architecture, unknown), Variant: p.Variant, OSVersion: p.OSVersion}
 	if p.Libc != "" {
 		oci.OSFeatures = append(oci.OSFeatures, "libc."+p.Libc)
 	}
@@ -213,6 +284,9 @@ func (p Platform) ToOCI() (oci OCI, annotations map[string]string) {
 		}
 	}
 	annotate(AnnotationLibcVersion, p.LibcVersion)
+	if p.LibcEstimated {
+		annotate(AnnotationLibcEstimated, "true")
+	}
 	annotate(AnnotationCxx, p.Cxx+" "+p.CxxVersion)
 	return oci, annotations
 }

@@ -1,8 +1,8 @@
 package platform
 
 import (
-	"bytes"
-	"encoding/binary"
+	"cmp"
+	"fmt"
 	"maps"
 	"os"
 	"runtime"
@@ -25,36 +25,96 @@ var architectures = map[string][2]string{
 	"s390x": {"s390x"}, "loongarch64": {"loong64"}, "loong64": {"loong64"},
 	"mips": {"mips"}, "mipsel": {"mipsle"}, "mips64": {"mips64"}, "mips64el": {"mips64le"},
 	"wasm32": {"wasm"},
+	// Go has no port for these, and packages may be for them.
+	"powerpc": {"ppc"}, "armeb": {"armbe"}, "aarch64_be": {"arm64be"}, "riscv32": {"riscv"}, "riscv32gc": {"riscv"}, "s390": {"s390"}, "sparc": {"sparc"}, "sparc64": {"sparc64"},
 }
 
 // systems maps a system in a target triple to GOOS.
 var systems = map[string]string{
 	"linux": "linux", "darwin": "darwin", "macos": "darwin", "macosx": "darwin", "ios": "ios", "windows": "windows", "mingw32": "windows", "w64": "windows",
 	"freebsd": "freebsd", "netbsd": "netbsd", "openbsd": "openbsd", "dragonfly": "dragonfly", "solaris": "solaris", "illumos": "illumos", "android": "android", "wasi": "wasip1", "wasip1": "wasip1",
+	"aix": "aix", "plan9": "plan9", "js": "js", "hurd": "hurd",
 }
 
 // Parse reads a target as a user writes it: os/architecture[/variant], as
-// Docker has it, or a target triple, as compilers have it. The error is of kind
-// [errdef.ErrUsage].
+// Docker has it, or a target triple, as compilers have it; each may be followed
+// by runtimes as [Platform.String] has them: "linux/amd64 glibc 2.28". The error
+// is of kind [errdef.ErrUsage].
 func Parse(target string) (Platform, error) {
-	if !strings.Contains(target, "/") {
-		return FromTriple(target)
-	}
-	parts := strings.Split(target, "/")
-	if len(parts) > 3 || parts[0] == "" || parts[1] == "" {
+	words := strings.Fields(target)
+	if len(words) == 0 {
 		return Platform{}, errdef.Errorf(errdef.ErrUsage, "%q is not a platform: write it as os/architecture, such as linux/arm64, or as a target triple", target)
 	}
-	p := Platform{OS: parts[0], Architecture: parts[1]}
-	if !isKnown(systems, p.OS) || !slices.ContainsFunc(slices.Collect(maps.Values(architectures)), func(a [2]string) bool { return a[0] == p.Architecture }) {
-		return Platform{}, errdef.Errorf(errdef.ErrUsage, "%q is not a platform: its operating system or its architecture is not known; they have the values of GOOS and GOARCH, as in linux/arm64", target)
+	read := FromTriple
+	if strings.Contains(words[0], "/") {
+		read = fromSlashes
 	}
+	p, err := read(words[0])
+	if err != nil {
+		return p, err
+	}
+	for rest := words[1:]; len(rest) > 0; {
+		var version string
+		word := rest[0]
+		rest = rest[1:]
+		if len(rest) > 0 && startsWithDigit(rest[0]) {
+			version, rest = rest[0], rest[1:]
+		}
+		if !p.runtime(word, version) {
+			return Platform{}, errdef.Errorf(errdef.ErrUsage, "%q is not a platform: %q does not go with %s; write a C library after it, as in \"linux/amd64 glibc 2.28\"", target, strings.TrimSpace(word+" "+version), words[0])
+		}
+	}
+	return p, nil
+}
+
+func startsWithDigit(s string) bool { return s != "" && s[0] >= '0' && s[0] <= '9' }
+
+// runtime takes in one of the words that follow a platform, with the version
+// after it, and tells whether it makes sense there.
+func (p *Platform) runtime(word, version string) bool {
+	set := func(field *string, value string) bool {
+		if *field != "" && *field != value {
+			return false
+		}
+		*field = value
+		return true
+	}
+	switch word {
+	case "glibc", "musl":
+		return p.OS == "linux" && set(&p.Libc, word) && (version == "" || set(&p.LibcVersion, version))
+	case "libstdc++", "libc++":
+		return set(&p.Cxx, word) && (version == "" || set(&p.CxxVersion, version))
+	case "gnu", "msvc":
+		return p.OS == "windows" && version == "" && set(&p.Env, word)
+	case "simulator", "macabi":
+		return version == "" && set(&p.Env, word)
+	}
+	return p.OS != "linux" && startsWithDigit(word) && version == "" && set(&p.OSVersion, word)
+}
+
+// fromSlashes reads os/architecture[/variant]; "any" stands for what is open.
+func fromSlashes(s string) (Platform, error) {
+	parts := strings.Split(s, "/")
+	if len(parts) > 3 || parts[0] == "" || parts[1] == "" {
+		return Platform{}, errdef.Errorf(errdef.ErrUsage, "%q is not a platform: write it as os/architecture, such as linux/arm64, or as a target triple", s)
+	}
+	p := Platform{OS: parts[0], Architecture: parts[1]}
+	known := func(value string, ok func() bool) bool { return value == open || ok() }
+	if !known(p.OS, func() bool { return isKnown(systems, p.OS) }) || !known(p.Architecture, func() bool { return isArchitecture(p.Architecture) }) {
+		return Platform{}, errdef.Errorf(errdef.ErrUsage, "%q is not a platform: its operating system or its architecture is not known; they have the values of GOOS and GOARCH, as in linux/arm64", s)
+	}
+	p.OS, p.Architecture = strings.TrimPrefix(p.OS, open), strings.TrimPrefix(p.Architecture, open)
 	if len(parts) == 3 {
 		if len(parts[2]) < 2 || parts[2][0] != 'v' {
-			return Platform{}, errdef.Errorf(errdef.ErrUsage, "%q is not a platform: a variant is written v6, v7, v8", target)
+			return Platform{}, errdef.Errorf(errdef.ErrUsage, "%q is not a platform: a variant is written v6, v7, v8", s)
 		}
 		p.Variant = parts[2]
 	}
 	return p, nil
+}
+
+func isArchitecture(value string) bool {
+	return value == "amd64p32" || slices.ContainsFunc(slices.Collect(maps.Values(architectures)), func(a [2]string) bool { return a[0] == value })
 }
 
 func isKnown(values map[string]string, value string) bool {
@@ -72,6 +132,7 @@ func FromTriple(triple string) (Platform, error) {
 	}
 	p := Platform{Architecture: arch[0], Variant: arch[1]}
 	for _, part := range parts[1:] {
+		// A version may follow the system's name, as in macos12.3.
 		word := strings.TrimRight(part, "0123456789.")
 		if os := systems[part]; os != "" {
 			p.OS = os
@@ -93,8 +154,10 @@ func FromTriple(triple string) (Platform, error) {
 	return p, nil
 }
 
-// setABI reads the last part of a triple: the C library or the ABI.
+// setABI reads the last part of a triple: the C library or the ABI. A version
+// may follow it, as Zig has it: gnu.2.28.
 func (p *Platform) setABI(abi string) {
+	abi, version, _ := strings.Cut(abi, ".")
 	switch {
 	case p.OS == "windows" && abi == "msvc":
 		p.Env = "msvc"
@@ -105,85 +168,20 @@ func (p *Platform) setABI(abi string) {
 	case p.OS == "linux" && strings.HasPrefix(abi, "musl"):
 		p.Libc = "musl"
 	case p.OS == "linux" && strings.HasPrefix(abi, "gnu"):
-		p.Libc = "glibc"
-	}
-}
-
-// Host gives the platform of the running system, its C library read from the
-// interpreter of the system's own programs. LibcVersion stays empty.
-func Host() Platform {
-	p := Platform{OS: runtime.GOOS, Architecture: runtime.GOARCH}
-	if p.OS == "linux" {
-		p.Libc = hostLibc("/bin/sh", "/bin/ls", "/usr/bin/env")
-	}
-	return p
-}
-
-// hostLibc reads the C library off the first of programs that has an
-// interpreter; empty when none has one.
-func hostLibc(programs ...string) string {
-	for _, program := range programs {
-		interp := interpreter(program)
-		switch {
-		case strings.Contains(interp, "ld-musl"):
-			return "musl"
-		case strings.Contains(interp, "/ld-linux") || strings.Contains(interp, "/ld64.so") || strings.Contains(interp, "/ld.so"):
-			return "glibc"
+		p.Libc, p.LibcVersion = "glibc", version
+		if abi == "gnux32" {
+			p.Architecture = "amd64p32"
 		}
 	}
-	return ""
-}
-
-// interpreter reads the interpreter of an ELF program of this machine, its
-// PT_INTERP (https://gabi.xinuos.com/elf/07-pheader.html); empty when it has
-// none. It reads the first page alone, where linkers put it, and not through
-// debug/elf, since it runs at the start of each link.
-func interpreter(program string) string {
-	f, err := os.Open(program)
-	if err != nil {
-		return ""
-	}
-	defer f.Close()
-	page := make([]byte, 4096)
-	n, _ := f.ReadAt(page, 0)
-	page = page[:n]
-	const is64 = 2
-	if n < 64 || string(page[:4]) != "\x7fELF" {
-		return ""
-	}
-	order := binary.NativeEndian // a program that runs here
-	table, entry, count := int(order.Uint32(page[0x1c:])), int(order.Uint16(page[0x2a:])), int(order.Uint16(page[0x2c:]))
-	if page[4] == is64 {
-		table, entry, count = int(order.Uint64(page[0x20:])), int(order.Uint16(page[0x36:])), int(order.Uint16(page[0x38:]))
-	}
-	for i := range count {
-		at := table + i*entry
-		if at < 0 || at+entry > n || entry < 32 {
-			return ""
-		}
-		header := page[at : at+entry]
-		const ptInterp = 3
-		if order.Uint32(header) != ptInterp {
-			continue
-		}
-		offset := int(order.Uint32(header[4:]))
-		if page[4] == is64 {
-			offset = int(order.Uint64(header[8:]))
-		}
-		if offset < 0 || offset >= n {
-			return ""
-		}
-		path, _, _ := bytes.Cut(page[offset:], []byte{0})
-		return string(path)
-	}
-	return ""
 }
 
 // Target gives the platform that a build is for: explicit where it is not
 // empty (a command's --platform or --target), else OCIPKG_TARGET, else GOOS and
-// GOARCH with the C library from CC's name, else TARGET where CARGO is set,
-// else the host. A GOOS or GOARCH that contradicts OCIPKG_TARGET is an error of
-// kind [errdef.ErrUsage].
+// GOARCH with the C library from CC, else TARGET where CARGO is set, else the
+// host. A GOOS or GOARCH that contradicts OCIPKG_TARGET is an error of kind
+// [errdef.ErrUsage]. What GOOS, TARGET and the host leave open is completed from
+// this machine when it is one of that kind; an explicit target and
+// OCIPKG_TARGET are taken as they are.
 func Target(explicit string) (Platform, error) {
 	if explicit != "" {
 		return Parse(explicit)
@@ -192,7 +190,7 @@ func Target(explicit string) (Platform, error) {
 	if named := os.Getenv("OCIPKG_TARGET"); named != "" {
 		p, err := Parse(named)
 		if err != nil {
-			return p, err
+			return p, fmt.Errorf("OCIPKG_TARGET: %w", err)
 		}
 		if hasGo && (p.OS != fromGo.OS || p.Architecture != fromGo.Architecture) {
 			return p, errdef.Errorf(errdef.ErrUsage, "OCIPKG_TARGET is %q, but GOOS/GOARCH is %s/%s; unset one of them", named, fromGo.OS, fromGo.Architecture)
@@ -203,9 +201,25 @@ func Target(explicit string) (Platform, error) {
 		return fromGo, nil
 	}
 	if triple := os.Getenv("TARGET"); triple != "" && os.Getenv("CARGO") != "" {
-		return FromTriple(triple)
+		p, err := FromTriple(triple)
+		if host := os.Getenv("HOST"); err == nil && (host == "" || host == triple) {
+			p = p.complete()
+		}
+		return p, err
 	}
 	return Host(), nil
+}
+
+// complete fills in what the running system has where p is of its kind.
+func (p Platform) complete() Platform {
+	host := Host()
+	if p.OS != host.OS || p.Architecture != host.Architecture || p.Libc != "" && p.Libc != host.Libc {
+		return p
+	}
+	p.Libc = host.Libc
+	p.LibcVersion = cmp.Or(p.LibcVersion, host.LibcVersion)
+	p.OSVersion = cmp.Or(p.OSVersion, host.OSVersion)
+	return p
 }
 
 // fromGoEnv reads GOOS and GOARCH, which cmd/go always sets for the programs
@@ -215,22 +229,46 @@ func fromGoEnv() (Platform, bool) {
 	if p.OS == "" && p.Architecture == "" {
 		return Platform{}, false
 	}
-	host := Host()
-	if p.OS == "" {
-		p.OS = host.OS
-	}
-	if p.Architecture == "" {
-		p.Architecture = host.Architecture
-	}
-	if p.OS == "linux" {
-		switch cc := os.Getenv("CC"); {
-		case strings.Contains(cc, "musl"):
-			p.Libc = "musl"
-		case strings.Contains(cc, "gnu"):
-			p.Libc = "glibc"
-		case p.Architecture == host.Architecture && host.OS == "linux":
-			p.Libc = host.Libc
+	p.OS = cmp.Or(p.OS, runtime.GOOS)
+	p.Architecture = cmp.Or(p.Architecture, runtime.GOARCH)
+	switch p.Architecture {
+	case "amd64":
+		p.Variant = os.Getenv("GOAMD64") // "v1" to "v4"
+	case "arm":
+		if version, _, _ := strings.Cut(os.Getenv("GOARM"), ","); version != "" {
+			p.Variant = "v" + version
 		}
 	}
-	return p, true
+	return p.compiledBy(os.Getenv("CC")), true
+}
+
+// compiledBy adds what a C compiler's command line says of the target. One that
+// names no target is the system's own.
+func (p Platform) compiledBy(cc string) Platform {
+	words := strings.Fields(cc)
+	for i, word := range words {
+		triple, ok := strings.CutPrefix(word, "--target=")
+		if word == "-target" && i+1 < len(words) {
+			triple, ok = words[i+1], true
+		}
+		if named, err := FromTriple(triple); ok && err == nil && named.OS == p.OS && named.Architecture == p.Architecture {
+			p.Libc, p.LibcVersion, p.Env = named.Libc, named.LibcVersion, named.Env
+			return p
+		}
+	}
+	switch {
+	case p.OS == "windows":
+		p.Env = "gnu" // the only one that cgo works with
+	case p.OS == "darwin":
+		p.OSVersion = os.Getenv("MACOSX_DEPLOYMENT_TARGET")
+		return p.complete()
+	case p.OS != "linux":
+	case strings.Contains(cc, "musl"):
+		p.Libc = "musl"
+	case strings.Contains(cc, "gnu"):
+		p.Libc = "glibc" // of what version depends on where that compiler looks
+	default:
+		return p.complete()
+	}
+	return p
 }

@@ -3,11 +3,9 @@ package artifact
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/ocipkg/ocipkg/internal/errdef"
 	"github.com/ocipkg/ocipkg/platform"
 )
 
@@ -43,26 +41,38 @@ func PlatformOf(desc ocispec.Descriptor) platform.Platform {
 	return platform.FromOCI(platform.OCI{OS: p.OS, Architecture: p.Architecture, Variant: p.Variant, OSVersion: p.OSVersion, OSFeatures: p.OSFeatures}, desc.Annotations)
 }
 
+// Choice says which package of an index serves a target.
+type Choice struct {
+	Candidates []Candidate
+	// Reasons says of each candidate why it was not taken; empty for the one
+	// that was.
+	Reasons []string
+	Best    int // -1 when none fits
+}
+
+// Choose finds the package of an index that serves target best.
+func Choose(index ocispec.Index, target platform.Platform) Choice {
+	c := Choice{Candidates: Candidates(index)}
+	c.Best, c.Reasons = platform.Best(target, c.platforms())
+	return c
+}
+
+func (c Choice) platforms() []platform.Platform {
+	platforms := make([]platform.Platform, len(c.Candidates))
+	for i, candidate := range c.Candidates {
+		platforms[i] = candidate.Platform
+	}
+	return platforms
+}
+
 // Select gives the package of an index that serves target best. When none fits,
 // the error is of kind [errdef.ErrPlatform] and lists what there is.
 func Select(index ocispec.Index, target platform.Platform) (ocispec.Descriptor, error) {
-	candidates := Candidates(index)
-	platforms := make([]platform.Platform, len(candidates))
-	for i, c := range candidates {
-		platforms[i] = c.Platform
+	c := Choose(index, target)
+	if c.Best < 0 {
+		return ocispec.Descriptor{}, platform.Unfit(target, "the index", c.platforms(), c.Reasons)
 	}
-	best, reasons := platform.Best(target, platforms)
-	if best >= 0 {
-		return candidates[best].Descriptor, nil
-	}
-	if len(candidates) == 0 {
-		return ocispec.Descriptor{}, errdef.Errorf(errdef.ErrPlatform, "the index has no packages in it")
-	}
-	var have []string
-	for i, p := range platforms {
-		have = append(have, fmt.Sprintf("%s (%s)", p, reasons[i]))
-	}
-	return ocispec.Descriptor{}, errdef.Errorf(errdef.ErrPlatform, "nothing in the index fits the target %s; there is %s", target, strings.Join(have, ", "))
+	return c.Candidates[c.Best].Descriptor, nil
 }
 
 // Resolve follows an index to the package for target. A manifest's descriptor

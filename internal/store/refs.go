@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/ocipkg/ocipkg/internal/errdef"
@@ -139,11 +138,7 @@ func (s *Store) LookupDigest(digest string, target func() (platform.Platform, er
 	}
 	best, reasons := platform.Best(on, platforms)
 	if best < 0 {
-		var have []string
-		for i, p := range platforms {
-			have = append(have, fmt.Sprintf("%s (%s)", p, reasons[i]))
-		}
-		return nil, errdef.Errorf(errdef.ErrPlatform, "nothing in the index %s fits the target %s; there is %s", digest, on, strings.Join(have, ", "))
+		return nil, platform.Unfit(on, "the index "+digest, platforms, reasons)
 	}
 	return s.Package(candidates[best])
 }
