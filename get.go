@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/opencontainers/go-digest"
+
 	"github.com/ocipkg/ocipkg/internal/artifact"
 	"github.com/ocipkg/ocipkg/internal/cps"
 	"github.com/ocipkg/ocipkg/internal/derive"
@@ -23,12 +25,33 @@ import (
 // GetOptions say what is got. The zero value gets what serves a build on this
 // machine, as far as it is not in the store.
 type GetOptions struct {
-	// Platform is the target, as os/architecture or a target triple. Empty is
-	// OCIPKG_TARGET, else GOOS and GOARCH, else cargo's TARGET, else the host.
+	// Platform is the target, as os/architecture or a target triple, after
+	// which a C library may be named, as in "linux/amd64 musl" and
+	// "linux/amd64 glibc 2.28". Empty is OCIPKG_TARGET, else GOOS and GOARCH,
+	// else cargo's TARGET, else the host.
 	Platform string
 	// Force unpacks anew what the store has. With [Client.Load] it also lets a
 	// name stand for another package than before.
 	Force bool
+	// Explain is told, before the package is fetched, what there was to choose
+	// from; also when nothing fits. Nil is not.
+	Explain func(Choice)
+}
+
+// Choice says which package under a name serves a target, and why.
+type Choice struct {
+	Target     Platform      `json:"target"`
+	Candidates []Alternative `json:"candidates"`
+}
+
+// Alternative is a package that there was to choose.
+type Alternative struct {
+	Digest   digest.Digest `json:"digest"`
+	Platform Platform      `json:"platform"`
+	Taken    bool          `json:"taken"`
+	// Reason says in a few words why it was not taken; empty when it was. The
+	// only package that there is is taken whatever speaks against it.
+	Reason string `json:"reason,omitempty"`
 }
 
 // Get brings a package from its registry into the store, verified, and gives
@@ -47,11 +70,19 @@ func (c *Client) Get(ctx context.Context, name string, options GetOptions) (*Pac
 	if err != nil {
 		return nil, fmt.Errorf("get %s: %w", ref, err)
 	}
-	p, err := c.get(ctx, ref, target, options.Force)
+	explain, told := options.Explain, false
+	if explain != nil {
+		options.Explain = func(c Choice) { told = true; explain(c) }
+	}
+	p, err := c.get(ctx, ref, target, options)
 	if err != nil {
 		return nil, fmt.Errorf("get %s: %w", ref, err)
 	}
-	if reason, ok := p.Platform.Fits(target); !ok {
+	reason, ok := p.Platform.Fits(target)
+	if explain != nil && !told { // it is no index, so that there was no choice
+		explain(Choice{Target: target, Candidates: []Alternative{{Digest: digest.Digest(p.Digest), Platform: p.Platform, Taken: true, Reason: reason}}})
+	}
+	if !ok {
 		c.warn(fmt.Sprintf("%s is for %s, and the target is %s: %s; it cannot be linked for that", ref, p.Platform, target, reason))
 	}
 	c.store.Use(p.Digest)
@@ -86,11 +117,11 @@ func (c *Client) getRequired(ctx context.Context, of reference.Reference, p *sto
 	return nil
 }
 
-func (c *Client) get(ctx context.Context, ref reference.Reference, target Platform, force bool) (*store.Package, error) {
+func (c *Client) get(ctx context.Context, ref reference.Reference, target Platform, options GetOptions) (*store.Package, error) {
 	install.Sweep(c.store)
 	repo := c.registry.Repository(ref)
 	before, refErr := c.store.Ref(ref)
-	if !force {
+	if !options.Force && options.Explain == nil {
 		if p := c.current(ctx, repo, ref, before, refErr == nil, target); p != nil {
 			return p, nil
 		}
@@ -99,14 +130,14 @@ func (c *Client) get(ctx context.Context, ref reference.Reference, target Platfo
 	if err != nil {
 		return nil, err
 	}
-	desc, of, err := c.choose(ctx, top, raw, target)
+	desc, of, err := c.choose(ctx, top, raw, target, options.Explain)
 	if err != nil {
 		return nil, err
 	}
 	if desc.Digest != top.Digest {
 		raw = nil
 	}
-	p, err := c.install(ctx, repo, desc, raw, of, force)
+	p, err := c.install(ctx, repo, desc, raw, of, options.Force)
 	if err != nil {
 		return nil, err
 	}
@@ -143,8 +174,9 @@ func fixed(target Platform) func() (Platform, error) {
 }
 
 // choose gives the package for target that top is, or that top, an index,
-// names. An index is kept: the store answers later questions from it.
-func (c *Client) choose(ctx context.Context, top Descriptor, raw []byte, target Platform) (Descriptor, Platform, error) {
+// names. An index is kept: the store answers later questions from it. Explain,
+// unless it is nil, is told what there was to choose from.
+func (c *Client) choose(ctx context.Context, top Descriptor, raw []byte, target Platform, explain func(Choice)) (Descriptor, Platform, error) {
 	if !artifact.IsIndex(top) {
 		return top, Platform{}, nil
 	}
@@ -152,11 +184,22 @@ func (c *Client) choose(ctx context.Context, top Descriptor, raw []byte, target 
 	if err != nil {
 		return top, Platform{}, fmt.Errorf("index %s: %w", top.Digest, err)
 	}
+	if explain != nil {
+		explain(choiceOf(artifact.Choose(index, target), target))
+	}
 	desc, err := artifact.Select(index, target)
 	if err != nil {
 		return top, Platform{}, err
 	}
 	return desc, artifact.PlatformOf(desc), install.PutBlob(ctx, c.store, top.Digest, raw)
+}
+
+func choiceOf(chosen artifact.Choice, target Platform) Choice {
+	c := Choice{Target: target}
+	for i, candidate := range chosen.Candidates {
+		c.Candidates = append(c.Candidates, Alternative{Digest: candidate.Descriptor.Digest, Platform: candidate.Platform, Taken: i == chosen.Best, Reason: chosen.Reasons[i]})
+	}
+	return c
 }
 
 func (c *Client) install(ctx context.Context, from artifact.Fetcher, desc Descriptor, raw []byte, of Platform, force bool) (*store.Package, error) {
@@ -224,7 +267,7 @@ func (c *Client) load(ctx context.Context, source string, options GetOptions) (*
 	if err != nil {
 		return nil, err
 	}
-	desc, of, err := c.choose(ctx, top, raw, target)
+	desc, of, err := c.choose(ctx, top, raw, target, options.Explain)
 	if err != nil {
 		return nil, err
 	}
@@ -312,7 +355,7 @@ func (c *Client) listed(name string, p *store.Package) Package {
 type fetcher struct{ client *Client }
 
 func (f fetcher) Fetch(ctx context.Context, ref reference.Reference, target platform.Platform) (*store.Package, error) {
-	p, err := f.client.get(ctx, ref, target, false)
+	p, err := f.client.get(ctx, ref, target, GetOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("get %s: %w", ref, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/opencontainers/go-digest"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/ocipkg/ocipkg/internal/artifact"
 	"github.com/ocipkg/ocipkg/internal/errdef"
@@ -57,6 +58,11 @@ type FileInfo struct {
 type IndexEntry struct {
 	Digest   digest.Digest `json:"digest"`
 	Platform Platform      `json:"platform"`
+	// Size is that of all layers, compressed, in bytes.
+	Size int64 `json:"size"`
+	// Target is the target triple that it was built for, where its producer
+	// gave one.
+	Target string `json:"target,omitempty"`
 }
 
 // Inspect says what source holds: a layout, or a name in a registry. It stores
@@ -127,20 +133,45 @@ func (in *Inspection) fillIndex(ctx context.Context, from artifact.Fetcher, root
 		return err
 	}
 	in.Annotations = index.Annotations
-	for _, candidate := range artifact.Candidates(index) {
-		in.Packages = append(in.Packages, IndexEntry{Digest: candidate.Descriptor.Digest, Platform: candidate.Platform})
-		if !options.Verify {
-			continue
-		}
-		pkg, err := artifact.Open(ctx, from, candidate.Descriptor)
-		if err != nil {
+	candidates := artifact.Candidates(index)
+	in.Packages = make([]IndexEntry, len(candidates))
+	workers, ctx := errgroup.WithContext(ctx)
+	workers.SetLimit(manifestsAtOnce)
+	for i, candidate := range candidates {
+		workers.Go(func() (err error) {
+			in.Packages[i], err = inspectEntry(ctx, from, candidate, options.Verify)
 			return err
-		}
-		if _, err := readFiles(ctx, from, pkg); err != nil {
-			return err
-		}
+		})
 	}
-	return nil
+	return workers.Wait()
+}
+
+const manifestsAtOnce = 8 // small requests
+
+// inspectEntry looks at a package of an index.
+func inspectEntry(ctx context.Context, from artifact.Fetcher, candidate artifact.Candidate, verify bool) (IndexEntry, error) {
+	desc := candidate.Descriptor
+	entry := IndexEntry{Digest: desc.Digest, Platform: candidate.Platform, Target: desc.Annotations[platform.AnnotationTarget]}
+	raw, err := artifact.ReadBlob(ctx, from, desc, artifact.MaxManifest)
+	if err != nil {
+		return entry, err
+	}
+	manifest, err := artifact.ParseManifest(raw)
+	if err != nil {
+		return entry, fmt.Errorf("manifest %s: %w", desc.Digest, err)
+	}
+	for _, l := range manifest.Layers {
+		entry.Size += l.Size
+	}
+	if !verify {
+		return entry, nil
+	}
+	pkg, err := artifact.OpenManifest(ctx, from, desc, raw)
+	if err != nil {
+		return entry, err
+	}
+	_, err = readFiles(ctx, from, pkg)
+	return entry, err
 }
 
 func (in *Inspection) fillPackage(ctx context.Context, from artifact.Fetcher, desc Descriptor, options InspectOptions) error {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"sync/atomic"
 
+	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
@@ -30,7 +32,8 @@ type Pushed struct {
 const uploads = 4 // blobs sent at once
 
 // Push sends the layout that source names, under each of names; with none,
-// under the name that it carries. A source that is a directory of files, and no
+// under the name that it carries. A name that ends in @, and has no tag, is a
+// repository, where the package is then found by its digest alone. A source that is a directory of files, and no
 // layout, is packed as [Pack] does, and pushed. Blobs that the registry has are
 // not sent, and manifests keep their bytes and so their digest.
 func (c *Client) Push(ctx context.Context, source string, names []string, options PackOptions) ([]Pushed, error) {
@@ -69,16 +72,30 @@ func (c *Client) Push(ctx context.Context, source string, names []string, option
 func parseNames(names []string) ([]reference.Reference, error) {
 	refs := make([]reference.Reference, len(names))
 	for i, name := range names {
-		ref, err := reference.Parse(name)
+		ref, err := parseDestination(name)
 		if err != nil {
 			return nil, err
-		}
-		if ref.Digest != "" {
-			return nil, errdef.Errorf(errdef.ErrUsage, "%s: a push makes its own digest; leave it out and give a tag", name)
 		}
 		refs[i] = ref
 	}
 	return refs, nil
+}
+
+// parseDestination reads where to push. The tag is empty for REPOSITORY@, which
+// gives what is pushed no name but its digest.
+func parseDestination(name string) (reference.Reference, error) {
+	if repository, ok := strings.CutSuffix(name, "@"); ok {
+		ref, err := reference.ParseRepository(repository)
+		if err == nil && (ref.Tag != "" || ref.Digest != "") {
+			err = errdef.Errorf(errdef.ErrUsage, "%s: to push by digest leave the tag out: %s@; to push under a tag leave the @ out", name, ref.Name())
+		}
+		return ref, err
+	}
+	ref, err := reference.Parse(name)
+	if err == nil && ref.Digest != "" {
+		err = errdef.Errorf(errdef.ErrUsage, "%s: a push makes its own digest; leave it out and give a tag, or write %s@", name, ref.Name())
+	}
+	return ref, err
 }
 
 // sourceLayout is a layout that goes with what it was made in.
@@ -130,34 +147,23 @@ func (c *Client) openOrPack(ctx context.Context, source string, named bool, opti
 }
 
 func (c *Client) pushTo(ctx context.Context, from artifact.Fetcher, root Descriptor, ref reference.Reference) (Pushed, error) {
-	p := &push{client: c, from: from, to: c.registry.Repository(ref)}
-	if err := p.plan(ctx, root); err != nil {
+	p := &push{client: c, to: c.registry.Repository(ref)}
+	if err := p.plan(ctx, from, root); err != nil {
 		return Pushed{}, err
 	}
-	if err := p.sendBlobs(ctx); err != nil {
+	if err := p.send(ctx, ref.Tag); err != nil {
 		return Pushed{}, err
 	}
-	for i, m := range p.manifests {
-		// What is pushed last is the root: a tag never names what is not whole.
-		var tags []string
-		if i == len(p.manifests)-1 {
-			tags = []string{ref.Tag}
-		}
-		if err := p.to.PushManifest(ctx, m.desc, m.raw, tags...); err != nil {
-			return Pushed{}, err
-		}
-	}
-	root.Annotations = nil // those of a layout's index, not of what was pushed
-	return Pushed{Name: ref.String(), Descriptor: root, Sent: p.sent.Load()}, nil
+	return p.pushed(ref, root), nil
 }
 
-// push is one transfer from a layout to a repository.
+// push is one transfer to a repository, from one place or several.
 type push struct {
 	client    *Client
-	from      artifact.Fetcher
 	to        *registry.Repository
 	manifests []document // those that others name before those that name them
 	blobs     []Descriptor
+	from      map[digest.Digest]artifact.Fetcher // where each blob is
 	meter     *meter
 	sent      atomic.Int64 // bytes of the blobs that the registry did not have
 }
@@ -168,9 +174,38 @@ type document struct {
 	raw  []byte
 }
 
+// pushed says what was pushed under a name, or, where ref has no tag, under its
+// digest.
+func (p *push) pushed(ref reference.Reference, root Descriptor) Pushed {
+	if ref.Tag == "" {
+		ref.Digest = root.Digest.String()
+	}
+	root.Annotations, root.Platform = nil, nil // those of the index that had it
+	return Pushed{Name: ref.String(), Descriptor: root, Sent: p.sent.Load()}
+}
+
+// send sends all that was planned, blobs first. What was planned last is the
+// root, and goes under the tag, if there is one: a tag never names what is not
+// whole.
+func (p *push) send(ctx context.Context, tag string) error {
+	if err := p.sendBlobs(ctx); err != nil {
+		return err
+	}
+	for i, m := range p.manifests {
+		var tags []string
+		if tag != "" && i == len(p.manifests)-1 {
+			tags = []string{tag}
+		}
+		if err := p.to.PushManifest(ctx, m.desc, m.raw, tags...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // plan reads and verifies the manifests below desc and lists their blobs.
-func (p *push) plan(ctx context.Context, desc Descriptor) error {
-	raw, err := artifact.ReadBlob(ctx, p.from, desc, artifact.MaxManifest)
+func (p *push) plan(ctx context.Context, from artifact.Fetcher, desc Descriptor) error {
+	raw, err := artifact.ReadBlob(ctx, from, desc, artifact.MaxManifest)
 	if err != nil {
 		return err
 	}
@@ -183,7 +218,7 @@ func (p *push) plan(ctx context.Context, desc Descriptor) error {
 			if artifact.IsIndex(child) {
 				return errdef.Errorf(errdef.ErrVerification, "index %s names another index, which is not pushed", desc.Digest)
 			}
-			if err := p.plan(ctx, child); err != nil {
+			if err := p.plan(ctx, from, child); err != nil {
 				return err
 			}
 		}
@@ -192,20 +227,19 @@ func (p *push) plan(ctx context.Context, desc Descriptor) error {
 		if err != nil {
 			return fmt.Errorf("manifest %s: %w", desc.Digest, err)
 		}
-		p.addBlobs(append([]ocispec.Descriptor{manifest.Config}, manifest.Layers...))
+		p.addBlobs(from, append([]ocispec.Descriptor{manifest.Config}, manifest.Layers...))
 	}
 	p.manifests = append(p.manifests, document{desc, raw})
 	return nil
 }
 
-func (p *push) addBlobs(descs []Descriptor) {
-	known := map[string]bool{}
-	for _, desc := range p.blobs {
-		known[desc.Digest.String()] = true
+func (p *push) addBlobs(from artifact.Fetcher, descs []Descriptor) {
+	if p.from == nil {
+		p.from = map[digest.Digest]artifact.Fetcher{}
 	}
 	for _, desc := range descs {
-		if !known[desc.Digest.String()] {
-			known[desc.Digest.String()] = true
+		if p.from[desc.Digest] == nil {
+			p.from[desc.Digest] = from
 			p.blobs = append(p.blobs, desc)
 		}
 	}
@@ -241,7 +275,7 @@ func (p *push) sendBlobs(ctx context.Context) error {
 // open gives a blob that verifies itself while it is sent, so that a damaged
 // archive is called that, and not a faulty registry.
 func (p *push) open(ctx context.Context, desc Descriptor) (io.ReadCloser, *metered, error) {
-	blob, err := p.from.Fetch(ctx, desc)
+	blob, err := p.from[desc.Digest].Fetch(ctx, desc)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -175,7 +175,7 @@ func (f *restoreFetcher) Fetch(ctx context.Context, ref reference.Reference, tar
 	if f.by.foreign && ref.Digest == "" && os.Getenv("OCIPKG_ALLOW_UNPINNED") != "1" {
 		return nil, errdef.Errorf(errdef.ErrVerification, "that source is not yours, and the name has no digest, so it may stand for anything by now; have its author run: ocipkg pin ./..., or trust it with OCIPKG_ALLOW_UNPINNED=1")
 	}
-	p, err := f.client.reporting(f.progress.part()).get(ctx, ref, target, false)
+	p, err := f.client.reporting(f.progress.part()).get(ctx, ref, target, GetOptions{})
 	if err == nil {
 		f.digests[p.Digest] = true
 	}

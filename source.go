@@ -78,3 +78,7 @@ func isDir(source string) bool {
 	info, err := os.Stat(source)
 	return err == nil && info.IsDir() && !isLayout(source)
 }
+
+// IsSource tells whether what a user wrote in the place of a source or a name is
+// a layout, a file or a directory on this machine, and not a name in a registry.
+func IsSource(arg string) bool { return isLayout(arg) || isDir(arg) }

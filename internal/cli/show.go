@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -112,11 +113,28 @@ func describe(in *ocipkg.Inspection) string {
 	for _, key := range slices.Sorted(maps.Keys(in.Annotations)) {
 		fmt.Fprintf(&b, "%s = %s\n", key, strings.Join(strings.Fields(in.Annotations[key]), " "))
 	}
-	for _, p := range in.Packages {
-		fmt.Fprintf(&b, "%s  %s\n", p.Digest, p.Platform)
+	if len(in.Packages) > 0 {
+		writePlatforms(&b, in.Packages)
 	}
 	writeTree(&b, newTree(in.Files), "")
 	return b.String()
+}
+
+// writePlatforms writes the table of an index.
+func writePlatforms(b *strings.Builder, packages []ocipkg.IndexEntry) {
+	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "PLATFORM\tLIBC\tC++\tSIZE\tDIGEST")
+	for _, p := range packages {
+		of := p.Platform
+		libc := strings.TrimSpace(of.Libc + " " + of.LibcVersion)
+		if of.LibcEstimated {
+			libc += " (estimated)"
+		}
+		cxx := strings.TrimSpace(of.Cxx + " " + of.CxxVersion)
+		of.Libc, of.LibcVersion, of.LibcEstimated, of.Cxx, of.CxxVersion = "", "", false, "", ""
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", of, cmp.Or(libc, "-"), cmp.Or(cxx, "-"), byteSize(p.Size), p.Digest)
+	}
+	_ = w.Flush() // into memory
 }
 
 // tree is a directory of a package.
