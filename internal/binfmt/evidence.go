@@ -17,6 +17,8 @@ type evidence struct {
 
 	// glibc maps names of glibc's that were seen to whether the code itself defines them.
 	glibc map[string]bool
+
+	needs glibcNeeds // of ELF objects
 }
 
 // maxProofs bounds evidence.glibc. There are fewer than a hundred such names.
@@ -140,6 +142,9 @@ func (e *evidence) conclude(f *File) {
 		}
 		if f.assumedOS && e.otherLibc {
 			f.Platform.OS = ""
+		}
+		if f.Platform.OS == "linux" && !e.otherLibc {
+			e.needs.conclude(f)
 		}
 	case FormatCOFF:
 		f.Env = e.env()

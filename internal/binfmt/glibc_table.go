@@ -1,0 +1,119 @@
+package binfmt
+
+import (
+	_ "embed"
+	"math/bits"
+	"strings"
+	"sync"
+)
+
+// glibcText says which versions the symbols of glibc have. Its comment explains the format; the program in glibcgen makes it.
+//
+//go:embed glibc.txt
+var glibcText string
+
+// glibcSymbols gives the table, read when it is first asked for: only relocatable code needs it.
+var glibcSymbols = sync.OnceValue(func() *glibcTable { return parseGlibcTable(glibcText) })
+
+// glibcTable is the table in memory. What is not in it has the base version of its architecture, or is not glibc's.
+type glibcTable struct {
+	versions []string              // in order
+	bases    map[string]versionSet // of architectures, the oldest version of their glibc
+	rows     []glibcRow
+	rowOf    []uint16          // of each name's index
+	names    map[string]uint16 // their index
+}
+
+// glibcRow is the versions of some symbols, and those of architectures that differ.
+type glibcRow struct {
+	common versionSet
+	except map[string]versionSet
+}
+
+// versionSet is a set of versions: bit i stands for glibcTable.versions[i].
+type versionSet uint64
+
+// parseGlibcTable reads the table. A test sees to it that the text has no fault.
+func parseGlibcTable(text string) *glibcTable {
+	t := &glibcTable{
+		bases: make(map[string]versionSet),
+		names: make(map[string]uint16, strings.Count(text, "\t")),
+	}
+	for line := range strings.SplitSeq(text, "\n") {
+		if names, ok := strings.CutPrefix(line, "\t"); ok {
+			for name := range strings.SplitSeq(names, "\t") {
+				t.names[name] = uint16(len(t.rowOf))
+				t.rowOf = append(t.rowOf, uint16(len(t.rows)-1))
+			}
+			continue
+		}
+		switch words := strings.Fields(line); {
+		case len(words) < 2:
+		case words[0] == "versions":
+			t.versions = words[1:]
+		case words[0] == "base":
+			for _, architecture := range words[2:] {
+				t.bases[architecture] = t.set(words[1])
+			}
+		case words[0] == "row":
+			row := glibcRow{common: t.set(words[1]), except: make(map[string]versionSet)}
+			for _, exception := range words[2:] {
+				architecture, list, _ := strings.Cut(exception, "=")
+				row.except[architecture] = t.set(list)
+			}
+			t.rows = append(t.rows, row)
+		}
+	}
+	return t
+}
+
+// set gives the set of a list of versions, without those that the table does not have.
+func (t *glibcTable) set(list string) (set versionSet) {
+	for version := range strings.SplitSeq(list, ",") {
+		for i, known := range t.versions {
+			if known == version {
+				set |= 1 << i
+			}
+		}
+	}
+	return set
+}
+
+// upTo gives the set of all versions that are not above one.
+func (t *glibcTable) upTo(version string) (set versionSet) {
+	for i, known := range t.versions {
+		if compareVersions(known, version) <= 0 {
+			set |= 1 << i
+		}
+	}
+	return set
+}
+
+// versionsOf gives the versions that a symbol has on an architecture.
+func (t *glibcTable) versionsOf(index uint16, architecture string) versionSet {
+	row := &t.rows[t.rowOf[index]]
+	set, ok := row.except[architecture]
+	if !ok {
+		set = row.common
+	}
+	return set.from(t.bases[architecture])
+}
+
+// from raises the versions below a base to the base.
+func (s versionSet) from(base versionSet) versionSet {
+	if below := base - 1; s&below != 0 {
+		return s&^below | base
+	}
+	return s
+}
+
+// lowest gives the set of the lowest version of a set.
+func (s versionSet) lowest() versionSet { return s & -s }
+
+// highest names the highest version of a set, "" of none.
+func (t *glibcTable) highest(s versionSet) string {
+	if s == 0 {
+		return ""
+	}
+	return t.versions[bits.Len64(uint64(s))-1]
+}

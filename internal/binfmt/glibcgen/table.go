@@ -1,0 +1,172 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// oldest is the version to which older ones are raised, as fewer versions make a smaller table: no system in use is older.
+const oldest = "2.2.5"
+
+// static lists functions that say 2.33 and were not in the shared library before, but in libc_nonshared.a, which every
+// program was linked with: they can be linked on any glibc.
+var static = []string{
+	"stat", "fstat", "lstat", "fstatat", "mknod", "mknodat",
+	"stat64", "fstat64", "lstat64", "fstatat64",
+}
+
+// span is the oldest and the newest version that the glibc of an architecture has.
+type span struct{ base, newest string }
+
+func (t table) spans() map[string]span {
+	spans := make(map[string]span)
+	for architecture, symbols := range t {
+		var all []string
+		for _, s := range symbols {
+			all = append(all, s.versions...)
+		}
+		spans[architecture] = span{
+			base:   slices.MaxFunc([]string{oldest, slices.MinFunc(all, compare)}, compare),
+			newest: slices.MaxFunc(all, compare),
+		}
+	}
+	return spans
+}
+
+// write writes the table as glibc.txt explains it.
+func (t table) write(w io.Writer, sources []string) error {
+	slices.Sort(sources)
+	spans := t.spans()
+	rows := t.rows(spans)
+	var b strings.Builder
+	b.WriteString(`# The versions of glibc's symbols, made by glibcgen from these packages of Debian:
+#
+`)
+	for _, source := range sources {
+		fmt.Fprintf(&b, "#\t%s\n", source)
+	}
+	b.WriteString(`#
+# A row has the versions that its symbols have, oldest first, and after them those of architectures that differ. What is below an
+# architecture's base stands for its base. A symbol that has no version but the base anywhere is left out, and so is one that
+# nothing can be linked with any more.
+`)
+	fmt.Fprintf(&b, "versions %s\n", strings.Join(versionsOf(rows, spans), " "))
+	bases := make(map[string][]string)
+	for architecture, span := range spans {
+		bases[span.base] = append(bases[span.base], architecture)
+	}
+	for _, base := range slices.SortedFunc(maps.Keys(bases), compare) {
+		slices.Sort(bases[base])
+		fmt.Fprintf(&b, "base %s %s\n", base, strings.Join(bases[base], " "))
+	}
+	for _, row := range slices.SortedFunc(maps.Keys(rows), compare) {
+		fmt.Fprintf(&b, "row %s\n", row)
+		line := ""
+		slices.Sort(rows[row])
+		for _, name := range rows[row] {
+			if len(line)+1+len(name) > 128 {
+				b.WriteString(line + "\n")
+				line = ""
+			}
+			line += "\t" + name
+		}
+		b.WriteString(line + "\n")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// rows maps what is the same for several symbols to their names.
+func (t table) rows(spans map[string]span) map[string][]string {
+	lists := make(map[string]map[string][]string) // name, architecture, versions
+	for architecture, symbols := range t {
+		span := spans[architecture]
+		for name, s := range symbols {
+			if !s.links || strings.HasPrefix(name, "GLIBC_") { // versions are symbols too
+				continue
+			}
+			if slices.Contains(static, name) {
+				s.versions = append(s.versions, span.base)
+			}
+			if lists[name] == nil {
+				lists[name] = make(map[string][]string)
+			}
+			lists[name][architecture] = within(s.versions, span)
+		}
+	}
+	rows := make(map[string][]string)
+	for name, byArchitecture := range lists {
+		onlyBase := true
+		for architecture, versions := range byArchitecture {
+			onlyBase = onlyBase && slices.Equal(versions, []string{spans[architecture].base})
+		}
+		if !onlyBase {
+			row := shortest(byArchitecture, spans)
+			rows[row] = append(rows[row], name)
+		}
+	}
+	return rows
+}
+
+// within sorts versions, raises those below a base, and leaves out those above the newest.
+func within(versions []string, span span) []string {
+	var list []string
+	for _, v := range versions {
+		if compare(v, span.newest) <= 0 {
+			list = append(list, slices.MaxFunc([]string{v, span.base}, compare))
+		}
+	}
+	slices.SortFunc(list, compare)
+	return slices.Compact(list)
+}
+
+// shortest writes a row with as few exceptions as can be.
+func shortest(byArchitecture map[string][]string, spans map[string]span) string {
+	best, fewest := "", len(spans)+1
+	for _, candidate := range slices.SortedFunc(maps.Values(byArchitecture), slices.Compare[[]string]) {
+		row, exceptions := strings.Join(candidate, ","), 0
+		for _, architecture := range slices.Sorted(maps.Keys(byArchitecture)) {
+			versions := byArchitecture[architecture]
+			if !slices.Equal(within(candidate, spans[architecture]), versions) {
+				row += " " + architecture + "=" + strings.Join(versions, ",")
+				exceptions++
+			}
+		}
+		if exceptions < fewest {
+			best, fewest = row, exceptions
+		}
+	}
+	return best
+}
+
+// versionsOf lists all versions in rows and bases, in order.
+func versionsOf(rows map[string][]string, spans map[string]span) []string {
+	var all []string
+	for row := range rows {
+		for list := range strings.FieldsSeq(row) {
+			all = append(all, strings.Split(list[strings.IndexByte(list, '=')+1:], ",")...)
+		}
+	}
+	for _, span := range spans {
+		all = append(all, span.base)
+	}
+	slices.SortFunc(all, compare)
+	return slices.Compact(all)
+}
+
+// compare compares versions, or rows, which begin with versions.
+func compare(a, b string) int {
+	numbers := func(s string) (list []int) {
+		for number := range strings.FieldsFuncSeq(s, func(r rune) bool { return r < '0' || r > '9' }) {
+			n, _ := strconv.Atoi(number)
+			list = append(list, n)
+		}
+		return list
+	}
+	return cmp.Or(slices.Compare(numbers(a), numbers(b)), strings.Compare(a, b))
+}
