@@ -111,11 +111,6 @@ type File struct {
 	// LibcVersion is the oldest glibc that a dynamic object loads with, such as "2.28": the highest version it names.
 	LibcVersion string
 
-	// LinkableOn is an estimate for ELF objects and static archives that are for glibc, which they may not prove: the oldest that
-	// they can be linked on, such as "2.28". It is told by the symbols that they need and do not define. Empty: no
-	// symbol asks for more than the first glibc of the architecture has (2.2.5 or later), or it is not known. See [File.LinkedFloor].
-	LinkableOn string
-
 	// CXX is true for code that needs a C++ runtime.
 	CXX bool
 
@@ -157,9 +152,9 @@ type File struct {
 	// Slices holds the parts of a universal (fat) Mach-O file, one for each architecture, in order; nil for all other files.
 	Slices []*File
 
-	assumedOS     bool       // Platform.OS is the format's default
-	imports       string     // of a COFF object that is part of an import library: its DLL, or "?"
-	glibcVersions versionSet // of the symbols that LinkableOn is told by, all that glibc has for them
+	assumedOS bool        // Platform.OS is the format's default
+	imports   string      // of a COFF object that is part of an import library: its DLL, or "?"
+	floors    glibcFloors // of ELF objects
 }
 
 // Platforms lists the platforms that the file has code for: several for a universal file, else one at most.

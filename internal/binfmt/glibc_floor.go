@@ -2,14 +2,34 @@ package binfmt
 
 import "bytes"
 
-// LinkedFloor estimates the oldest glibc that code which is linked with the file on a given glibc, such as "2.36", will load
-// with: the linker binds each symbol to the newest version that it finds. It is never below [File.LinkableOn], and is empty for
-// the same reasons, where it stands for any glibc. A version above that of the package's table (2.43) is taken for that one.
+// glibcFloors is what glibc the objects of a file need. Both sets are without the base version of the architecture.
+type glibcFloors struct {
+	oldest versionSet // of each symbol that must be found, its oldest version
+	all    versionSet // of each symbol, all its versions
+}
+
+// LinkableOn estimates the oldest glibc that an ELF object or a static archive can be linked on, such as "2.28": the highest of
+// the oldest versions that the symbols have which it needs and does not define. Empty: any glibc for its architecture, or not known, or
+// the file is none of these. It assumes that the file is for glibc, which it need not prove (see [File.Libc]).
 //
-// It is the file's own share. A program's start files ask for 2.34 wherever glibc has that; a shared library has none of these.
+// The known glibc is one that the file was linked on or made for, "" for none. What is not in that must come from elsewhere
+// and does not count, such as strlcpy, which glibc has since 2.38 and other libraries had before.
+func (f *File) LinkableOn(known string) string {
+	t := glibcSymbols()
+	if known == "" {
+		return t.highest(f.floors.oldest)
+	}
+	return t.highest(f.floors.oldest & t.upTo(known))
+}
+
+// LinkedFloor estimates the oldest glibc that code loads with once the file, an ELF object or a static archive, is linked into it
+// on a given glibc, such as "2.36": the linker binds each symbol to the newest version that it finds there. It is never above the
+// given one, and empty as for [File.LinkableOn].
+//
+// It is the file's own share. A program's start files ask for 2.34 on any glibc from that on; a shared library has none of these.
 func (f *File) LinkedFloor(glibc string) string {
 	t := glibcSymbols()
-	return higherVersion(f.LinkableOn, t.highest(f.glibcVersions&t.upTo(glibc)))
+	return t.highest(f.floors.all & t.upTo(glibc))
 }
 
 // glibcNeeds gathers which symbols of glibc's table the objects of a file need and define: a byte for each, whatever their number.
@@ -74,7 +94,7 @@ func (n *glibcNeeds) conclude(f *File) {
 	if !ok {
 		return
 	}
-	oldest, all := n.bound.from(base), (n.bound | n.weaklyBound).from(base)
+	oldest, all := n.bound, n.bound|n.weaklyBound
 	for index, use := range n.uses {
 		if use == 0 || use&useDefines != 0 {
 			continue
@@ -85,5 +105,5 @@ func (n *glibcNeeds) conclude(f *File) {
 			oldest |= versions.lowest()
 		}
 	}
-	f.LinkableOn, f.glibcVersions = t.highest(oldest&^base), all&^base
+	f.floors = glibcFloors{oldest.above(base), all.above(base)}
 }

@@ -107,6 +107,9 @@ func (s versionSet) from(base versionSet) versionSet {
 	return s
 }
 
+// above leaves out a base and what is below it.
+func (s versionSet) above(base versionSet) versionSet { return s &^ (base<<1 - 1) }
+
 // lowest gives the set of the lowest version of a set.
 func (s versionSet) lowest() versionSet { return s & -s }
 

@@ -44,6 +44,7 @@ func generate(packages []string) error {
 		}
 		sources = append(sources, string(name))
 	}
+	t.addStatic()
 	return t.write(os.Stdout, sources)
 }
 

@@ -13,11 +13,30 @@ import (
 // oldest is the version to which older ones are raised, as fewer versions make a smaller table: no system in use is older.
 const oldest = "2.2.5"
 
-// static lists functions that say 2.33 and were not in the shared library before, but in libc_nonshared.a, which every
-// program was linked with: they can be linked on any glibc.
-var static = []string{
-	"stat", "fstat", "lstat", "fstatat", "mknod", "mknodat",
-	"stat64", "fstat64", "lstat64", "fstatat64",
+// static maps functions that every program gets from libc_nonshared.a, or got from there before glibc 2.33, to the function of
+// the shared library that they call: its versions are theirs too.
+var static = map[string]string{
+	"stat": "__xstat", "stat64": "__xstat64",
+	"fstat": "__fxstat", "fstat64": "__fxstat64",
+	"lstat": "__lxstat", "lstat64": "__lxstat64",
+	"fstatat": "__fxstatat", "fstatat64": "__fxstatat64",
+	"mknod": "__xmknod", "mknodat": "__xmknodat",
+	"atexit": "__cxa_atexit", "at_quick_exit": "__cxa_at_quick_exit", "pthread_atfork": "__register_atfork",
+	"__stack_chk_fail_local": "__stack_chk_fail",
+}
+
+// addStatic adds the functions of libc_nonshared.a.
+func (t table) addStatic() {
+	for architecture, symbols := range t {
+		for name, called := range static {
+			if symbols[called] == nil {
+				continue
+			}
+			for _, version := range symbols[called].versions {
+				t.add(architecture, name, version, true)
+			}
+		}
+	}
 }
 
 // span is the oldest and the newest version that the glibc of an architecture has.
@@ -89,9 +108,6 @@ func (t table) rows(spans map[string]span) map[string][]string {
 		for name, s := range symbols {
 			if !s.links || strings.HasPrefix(name, "GLIBC_") { // versions are symbols too
 				continue
-			}
-			if slices.Contains(static, name) {
-				s.versions = append(s.versions, span.base)
 			}
 			if lists[name] == nil {
 				lists[name] = make(map[string][]string)
