@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -21,6 +22,7 @@ import (
 	"github.com/ocipkg/ocipkg/internal/layout"
 	"github.com/ocipkg/ocipkg/internal/project"
 	"github.com/ocipkg/ocipkg/internal/reference"
+	"github.com/ocipkg/ocipkg/internal/survey"
 	"github.com/ocipkg/ocipkg/platform"
 )
 
@@ -38,11 +40,17 @@ type PackOptions struct {
 	// Compression of the layers: "zstd" or "gzip", which the Rust ocipkg
 	// reads; empty is zstd.
 	Compression string
-	// Platform is what the package is for, as os/architecture or a target
-	// triple; "any" fits every target. Empty is read off the files, and so is
-	// what the platform leaves open; files that are for another are an error
-	// of kind [ErrPlatform].
+	// Platform is what the package is for, as in [GetOptions]; "any" fits
+	// every target. Empty is read off the files, and so is what the platform
+	// leaves open; files that are for another are an error of kind
+	// [ErrPlatform]. A target triple is also noted in an annotation.
 	Platform string
+	// MaxGlibc is the newest glibc that the package may need, such as "2.28";
+	// what needs a newer one is warned of. Empty is any.
+	MaxGlibc string
+	// Strict makes what Warn would be told of the files an error of kind
+	// [ErrUsage].
+	Strict bool
 	// Force replaces an output that is there.
 	Force bool
 	// NativeStaticLibs holds, by the name of a static library that rustc made
@@ -141,7 +149,7 @@ func runnable(ctx context.Context, program, output string, options PackOptions) 
 // staticProgram reads the platform of a program, which must run without any
 // library beside it.
 func staticProgram(program string) (Platform, error) {
-	info, err := inspectBinary(program)
+	info, err := survey.Inspect(program)
 	switch {
 	case errors.Is(err, binfmt.ErrNotBinary) || errors.Is(err, binfmt.ErrMalformed):
 		return Platform{}, errdef.Errorf(errdef.ErrUsage, "it is no program (%w); give a statically linked ELF executable", err)
@@ -216,6 +224,11 @@ func (o PackOptions) spec() (artifact.Spec, project.File, error) {
 	spec := artifact.Spec{Compression: compression, Annotations: map[string]string{}}
 	maps.Copy(spec.Annotations, file.Annotations)
 	maps.Copy(spec.Annotations, o.Annotations)
+	if triple, _, _ := strings.Cut(o.Platform, " "); !strings.Contains(triple, "/") {
+		if _, err := platform.FromTriple(triple); err == nil {
+			spec.Annotations[platform.AnnotationTarget] = triple
+		}
+	}
 	for _, alias := range slices.Sorted(maps.Keys(file.Dependencies)) {
 		ref, err := reference.Parse(file.Dependencies[alias].Reference())
 		if err != nil {
@@ -233,7 +246,11 @@ func (o PackOptions) describe(files []layer.File) (artifact.Spec, error) {
 		return spec, err
 	}
 	spec.Files = files
-	if spec.Platform, err = o.platform(files); err != nil {
+	of, err := survey.Of(files)
+	if err != nil {
+		return spec, err
+	}
+	if spec.Platform, err = o.platform(of); err != nil {
 		return spec, err
 	}
 	derivation := derive.Options{
@@ -249,8 +266,10 @@ func (o PackOptions) describe(files []layer.File) (artifact.Spec, error) {
 			return spec, err
 		}
 	}
-	spec.CPS, err = derive.Package(layer.FS(files), derivation)
-	return spec, err
+	if spec.CPS, err = derive.Package(layer.FS(files), derivation); err != nil {
+		return spec, err
+	}
+	return spec, o.lint(of, spec)
 }
 
 // require adds what a library was linked with by reference to what its package
@@ -286,25 +305,36 @@ func readCPS(name string) (*cps.Package, error) {
 	return cps.Read(f, name)
 }
 
-func (o PackOptions) platform(files []layer.File) (Platform, error) {
+// platform gives what the package is for, from the files and from what the user
+// says.
+func (o PackOptions) platform(of *survey.Survey) (Platform, error) {
+	var given Platform
 	switch o.Platform {
 	case "":
-		return detect(files)
 	case "any":
 		return Platform{}, nil
+	default:
+		var err error
+		if given, err = platform.Parse(o.Platform); err != nil {
+			return given, err
+		}
 	}
-	given, err := platform.Parse(o.Platform)
-	if err != nil {
-		return given, err
+	return of.Platform(given)
+}
+
+// lint tells the user what will trouble those who link the package; with Strict
+// that is an error.
+func (o PackOptions) lint(of *survey.Survey, spec artifact.Spec) error {
+	found := of.Lint(survey.LintOptions{MaxGlibc: o.MaxGlibc, Platform: spec.Platform, CPS: spec.CPS})
+	if len(found) > 0 && o.Strict {
+		return errdef.Errorf(errdef.ErrUsage, "the package is not fit to be published: %s; mend it, or leave --strict out", strings.Join(found, "; "))
 	}
-	found, err := detect(files)
-	if err != nil {
-		return given, err
+	for _, line := range found {
+		if o.Warn != nil {
+			o.Warn(line)
+		}
 	}
-	if !merge(&given, found) {
-		return given, errdef.Errorf(errdef.ErrPlatform, "the platform %s was asked for, and the files are for %s; leave the platform out, or give any", o.Platform, found)
-	}
-	return given, nil
+	return nil
 }
 
 // place is a parsed output.
@@ -372,15 +402,9 @@ func realPath(name string) (string, error) {
 	return filepath.EvalSymlinks(abs)
 }
 
-func inspectBinary(name string) (*binfmt.File, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	return binfmt.Inspect(f, info.Size())
+// isExecutable tells a program by its bytes, where the file system has no mode
+// to tell it by.
+func isExecutable(r io.ReaderAt, size int64) bool {
+	ok, err := binfmt.IsExecutable(r, size)
+	return ok && err == nil
 }

@@ -33,6 +33,7 @@ func newCargoRoot() *cobra.Command {
 type cargoFlags struct {
 	publish.CargoOptions
 	compression string
+	checks
 }
 
 func (f *cargoFlags) add(cmd *cobra.Command) {
@@ -52,6 +53,7 @@ func (f *cargoFlags) add(cmd *cobra.Command) {
 	flags.BoolVar(&f.Frozen, "frozen", false, "--locked and --offline")
 	flags.StringVarP(&f.Tag, "tag", "t", "", "`NAME` of the package (default: package.metadata.ocipkg.registry with the git commit as the tag)")
 	flags.StringVar(&f.compression, "compression", "zstd", "`METHOD` of compression: zstd or gzip; the Rust ocipkg reads gzip only")
+	f.checks.add(cmd)
 	_ = flags.MarkHidden("package-name") // as the Rust program has it
 }
 
@@ -120,7 +122,7 @@ func (a *app) cargoBuild(cmd *cobra.Command, flags cargoFlags) (*publish.Output,
 	}
 	_, err = ocipkg.Compose(cmd.Context(), inputs, output.Archive, ocipkg.PackOptions{
 		Name: output.Name, Annotations: output.Annotations, Compression: flags.compression,
-		Platform: target, NativeStaticLibs: native, Force: true, Warn: a.warn,
+		Platform: target, NativeStaticLibs: native, MaxGlibc: flags.maxGlibc, Strict: flags.strict, Force: true, Warn: a.warn,
 	})
 	return output, output.Archive, err
 }

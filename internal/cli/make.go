@@ -11,6 +11,7 @@ import (
 	"github.com/ocipkg/ocipkg"
 	"github.com/ocipkg/ocipkg/internal/errdef"
 	"github.com/ocipkg/ocipkg/internal/project"
+	"github.com/ocipkg/ocipkg/platform"
 )
 
 // makeFlags are those of every command that makes a package.
@@ -19,7 +20,15 @@ type makeFlags struct {
 	annotations string
 	compression string
 	platform    string
+	libc        string
 	overwrite   bool
+	checks
+}
+
+// checks are the flags about what is warned of in the files of a package.
+type checks struct {
+	maxGlibc string
+	strict   bool
 }
 
 func (f *makeFlags) addName(cmd *cobra.Command) {
@@ -30,7 +39,38 @@ func (f *makeFlags) addName(cmd *cobra.Command) {
 func (f *makeFlags) addContent(cmd *cobra.Command) {
 	f.addAnnotations(cmd)
 	cmd.Flags().StringVar(&f.compression, "compression", "zstd", "`METHOD` of compression: zstd or gzip; the Rust ocipkg reads gzip only")
-	cmd.Flags().StringVar(&f.platform, "platform", "", "what the package is for: `os/arch`, a target triple, or any (default: read off the files)")
+	f.addPlatform(cmd)
+}
+
+// addPlatform adds what says what a package is for, and what it may need.
+func (f *makeFlags) addPlatform(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.platform, "platform", "", "what the package is for: `os/arch`, a target triple, or any (default: read off the files)")
+	flags.StringVar(&f.platform, "target", "", "`TRIPLE`, the same as --platform")
+	flags.StringVar(&f.libc, "libc", "", "the C `LIBRARY` that the package is for: glibc, musl, or one with the version that it needs, glibc:2.28")
+	cmd.MarkFlagsMutuallyExclusive("platform", "target")
+	f.checks.add(cmd)
+}
+
+func (c *checks) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&c.maxGlibc, "max-glibc", "", "warn of what needs a newer glibc than `VERSION`")
+	cmd.Flags().BoolVar(&c.strict, "strict", false, "fail where the files would be warned of")
+}
+
+// on gives what the package is for as the API takes it.
+func (f *makeFlags) on() (string, error) {
+	switch {
+	case f.libc == "":
+		return f.platform, nil
+	case f.platform == "":
+		return withLibc(platform.Platform{OS: "linux"}, f.libc)
+	case f.platform == "any":
+		return "", errdef.Errorf(errdef.ErrUsage, "--libc %s makes no sense with --platform any; leave one of them out", f.libc)
+	}
+	if _, err := platform.Parse(f.platform); err != nil {
+		return "", err
+	}
+	return f.platform + " " + strings.Replace(f.libc, ":", " ", 1), nil
 }
 
 func (f *makeFlags) addAnnotations(cmd *cobra.Command) {
@@ -40,7 +80,14 @@ func (f *makeFlags) addAnnotations(cmd *cobra.Command) {
 // options gathers the flags. The project file in the working directory is read
 // where no other is named.
 func (f *makeFlags) options(a *app) (ocipkg.PackOptions, error) {
-	o := ocipkg.PackOptions{Name: f.name, Project: f.annotations, Compression: f.compression, Platform: f.platform, Force: f.overwrite, Warn: a.warn}
+	on, err := f.on()
+	if err != nil {
+		return ocipkg.PackOptions{}, err
+	}
+	o := ocipkg.PackOptions{
+		Name: f.name, Project: f.annotations, Compression: f.compression, Platform: on,
+		MaxGlibc: f.maxGlibc, Strict: f.strict, Force: f.overwrite, Warn: a.warn,
+	}
 	if o.Project == "" {
 		if _, err := os.Stat(project.FileName); err == nil {
 			o.Project = project.FileName

@@ -1,0 +1,199 @@
+package survey
+
+import (
+	"encoding/json"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/ocipkg/ocipkg/internal/binfmt"
+	"github.com/ocipkg/ocipkg/internal/cps"
+	"github.com/ocipkg/ocipkg/internal/layer"
+	"github.com/ocipkg/ocipkg/platform"
+)
+
+// LintOptions say what a package is checked against.
+type LintOptions struct {
+	// MaxGlibc is the newest glibc that the package may need, such as "2.28";
+	// empty is any.
+	MaxGlibc string
+	// Platform is what the package will say that it is for.
+	Platform platform.Platform
+	// CPS is how it will say that it is linked; nil when it does not say.
+	CPS *cps.Package
+}
+
+// Lint gives what will trouble those who link the package or run what they
+// linked, each as one line that begins with the file's path.
+func (s *Survey) Lint(options LintOptions) []string {
+	var found []string
+	say := func(file, format string, args ...any) {
+		found = append(found, file+" "+fmt.Sprintf(format, args...))
+	}
+	for _, c := range s.compiled {
+		infos := c.info.Slices
+		if infos == nil {
+			infos = []*binfmt.File{c.info}
+		}
+		for _, info := range infos {
+			lintFile(info, options, func(format string, args ...any) { say(c.path, format, args...) })
+		}
+		if built := c.platform(); c.info.Conflict != nil {
+			say(c.path, "has members for different platforms: %v", c.info.Conflict)
+		} else if reason, ok := built.Fits(s.of(options.Platform)); !ok {
+			say(c.path, "is for another platform, %s: %s", built, reason)
+		}
+	}
+	for _, f := range s.dangling() {
+		say(f.Path, "is a link to %s, which is not in the package", f.Target)
+	}
+	for _, p := range absolutePaths(options.CPS) {
+		found = append(found, "the link description names "+p+", a path of the machine that it was built on")
+	}
+	return found
+}
+
+// of gives the platform that each file should be for: the package's, its floors
+// left out, or, where the package is said to be for any, that of its first file.
+func (s *Survey) of(p platform.Platform) platform.Platform {
+	if p.IsZero() {
+		p = s.compiled[0].platform()
+	}
+	return platform.Platform{OS: p.OS, Architecture: p.Architecture, Libc: p.Libc, Env: p.Env}
+}
+
+// lintFile checks one compiled file, or one slice of a universal one.
+func lintFile(info *binfmt.File, options LintOptions, say func(string, ...any)) {
+	exceeds := func(version string) bool {
+		return options.MaxGlibc != "" && version != "" && platform.CompareVersions(version, options.MaxGlibc) > 0
+	}
+	switch {
+	case options.Platform.Libc == binfmt.Musl || info.Libc == binfmt.Musl:
+	case exceeds(info.LibcVersion):
+		say("needs glibc %s, more than %s; build it on a system with that, or an older one", info.LibcVersion, options.MaxGlibc)
+	case exceeds(info.LinkableOn("")):
+		say("can be linked on glibc %s or later, as is estimated from what it calls, and not on %s; build it on a system with that, or an older one", info.LinkableOn(""), options.MaxGlibc)
+	}
+	switch {
+	case info.SlimLTO:
+		say("has code only as a compiler's intermediate representation, which no other compiler or version of it links; build it without -flto, or with -ffat-lto-objects")
+	case info.NonPIC:
+		say("has code that is not position-independent, so that it cannot become part of a shared library or, with most compilers, of a program; build it with -fPIC")
+	}
+	if info.Kind == binfmt.KindThinArchive {
+		say("is a thin archive, whose members are other files and not in it; make it without the letter T")
+	}
+	if info.Kind != binfmt.KindShared {
+		return
+	}
+	switch {
+	case info.Format == binfmt.FormatELF && info.Soname == "":
+		say("has no soname, so that a program linked with it by its path asks for that path when it runs; link it with -Wl,-soname,NAME")
+	case info.Format == binfmt.FormatMachO && info.Soname != "" && !strings.HasPrefix(info.Soname, "@rpath/"):
+		say("has the install name %s, where a program linked with it will look for it; link it with -install_name @rpath/NAME", info.Soname)
+	}
+	for _, dir := range slices.Concat(info.RPath, info.RunPath) {
+		if isBuildPath(dir) {
+			say("looks for libraries in %s, a path of the machine that it was built on; link it without that -rpath", dir)
+		}
+	}
+}
+
+// dangling lists the links that lead to nothing in the package.
+func (s *Survey) dangling() []layer.File {
+	links, others := map[string]string{}, map[string]bool{".": true}
+	for _, f := range s.files {
+		if f.Target != "" {
+			links[f.Path] = f.Target
+			continue
+		}
+		for name := strings.TrimSuffix(f.Path, "/"); !others[name]; name = path.Dir(name) {
+			others[name] = true
+		}
+	}
+	for name := range links {
+		for dir := path.Dir(name); !others[dir]; dir = path.Dir(dir) {
+			others[dir] = true
+		}
+	}
+	var found []layer.File
+	for _, f := range s.files {
+		if f.Target != "" && !others[follow(f.Path, links)] {
+			found = append(found, f)
+		}
+	}
+	return found
+}
+
+// follow gives where a path leads when all links in it are followed; what it
+// gives is not there when they lead in circles.
+func follow(name string, links map[string]string) string {
+	const maxLinks = 40 // as Linux has it
+	done, rest := ".", strings.Split(name, "/")
+	for hops := 0; len(rest) > 0; {
+		next := path.Join(done, rest[0])
+		rest = rest[1:]
+		target, isLink := links[next]
+		if !isLink {
+			done = next
+			continue
+		}
+		if hops++; hops > maxLinks {
+			return name + " in circles"
+		}
+		done, rest = ".", append(strings.Split(path.Join(path.Dir(next), strings.ReplaceAll(target, `\`, "/")), "/"), rest...)
+	}
+	return done
+}
+
+// absolutePaths lists the paths in a link description that are neither in the
+// package nor the system's, each once.
+func absolutePaths(document *cps.Package) []string {
+	raw, err := json.Marshal(document)
+	var tree any
+	if err != nil || json.Unmarshal(raw, &tree) != nil {
+		return nil
+	}
+	var found []string
+	var walk func(any)
+	walk = func(v any) {
+		switch v := v.(type) {
+		case []any:
+			for _, element := range v {
+				walk(element)
+			}
+		case map[string]any:
+			for _, element := range v {
+				walk(element)
+			}
+		case string:
+			for _, word := range strings.FieldsFunc(v, func(r rune) bool { return r == ',' || r == '=' || r == ' ' }) {
+				for _, flag := range []string{"-L", "-I", "-F", "-isystem"} {
+					word = strings.TrimPrefix(word, flag)
+				}
+				if isBuildPath(word) && !slices.Contains(found, word) {
+					found = append(found, word)
+				}
+			}
+		}
+	}
+	walk(tree)
+	slices.Sort(found)
+	return found
+}
+
+// isBuildPath tells whether a path means a place of one machine: it is absolute,
+// and not among those that systems have.
+func isBuildPath(s string) bool {
+	windows := len(s) > 2 && s[1] == ':' && (s[2] == '/' || s[2] == '\\') && (s[0]|0x20) >= 'a' && (s[0]|0x20) <= 'z'
+	if !windows && !strings.HasPrefix(s, "/") {
+		return false
+	}
+	for _, system := range []string{"/usr/lib", "/usr/lib64", "/usr/include", "/usr/libexec", "/lib", "/lib64", "/System", "/Library", "/opt/homebrew"} {
+		if s == system || strings.HasPrefix(s, system+"/") {
+			return false
+		}
+	}
+	return true
+}

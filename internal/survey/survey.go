@@ -1,0 +1,153 @@
+// Package survey looks through the compiled files of a package that is made: for
+// what platform they are together, and what in them will trouble those who link
+// them.
+package survey
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/ocipkg/ocipkg/internal/binfmt"
+	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/layer"
+	"github.com/ocipkg/ocipkg/platform"
+)
+
+// Survey is what is known of the files of a package.
+type Survey struct {
+	files    []layer.File
+	compiled []compiled
+}
+
+// compiled is one compiled file of a package.
+type compiled struct {
+	path string
+	info *binfmt.File
+}
+
+// Of reads the compiled files among files.
+func Of(files []layer.File) (*Survey, error) {
+	s := &Survey{files: files}
+	for _, f := range files {
+		if !f.IsRegular() {
+			continue
+		}
+		info, err := Inspect(f.Source())
+		if errors.Is(err, binfmt.ErrNotBinary) || errors.Is(err, binfmt.ErrMalformed) {
+			continue // a header, say; or damaged, which the linker tells better
+		}
+		if err != nil {
+			return nil, err
+		}
+		s.compiled = append(s.compiled, compiled{f.Path, info})
+	}
+	return s, nil
+}
+
+// Inspect reads a file of this machine, with the errors of [binfmt.Inspect].
+func Inspect(name string) (*binfmt.File, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	return binfmt.Inspect(f, info.Size())
+}
+
+// Platform gives what the files are for together: given, which is zero when
+// nothing is known from elsewhere, completed by what they say. Files for
+// different platforms, or for another than given, are an error of kind
+// [errdef.ErrPlatform] that says which is which.
+//
+// The libc of a package is proven by one file for all. What a static library is
+// estimated to need counts only then, and gives way to a version that is given.
+func (s *Survey) Platform(given platform.Platform) (platform.Platform, error) {
+	var sum platform.Platform
+	for _, c := range s.compiled {
+		if c.info.Conflict != nil {
+			return sum, errdef.Errorf(errdef.ErrPlatform, "%s: %w; build it for one platform, or give --platform any", c.path, c.info.Conflict)
+		}
+		if !merge(&sum, c.platform()) {
+			return sum, errdef.Errorf(errdef.ErrPlatform, "the files are for different platforms: %s; make a package for each, or give --platform any", s.list())
+		}
+	}
+	found := sum
+	sum = given
+	if !merge(&sum, found) {
+		return sum, errdef.Errorf(errdef.ErrPlatform, "the platform %s was asked for, and the files are for %s: %s; leave the platform out, or give any", given, found, s.list())
+	}
+	if sum.Libc != binfmt.Glibc {
+		return sum, nil
+	}
+	for _, c := range s.compiled {
+		if floor := c.info.LinkableOn(""); given.LibcVersion == "" && higher(sum.LibcVersion, floor) != sum.LibcVersion {
+			sum.LibcVersion, sum.LibcEstimated = floor, true
+		}
+	}
+	return sum, nil
+}
+
+// platform gives the platform of one compiled file. A universal file is for
+// every architecture it has, which is left open.
+func (c compiled) platform() platform.Platform { return platformOf(c.info) }
+
+func platformOf(info *binfmt.File) platform.Platform {
+	if len(info.Slices) > 0 {
+		sum := platformOf(info.Slices[0])
+		sum.Architecture, sum.Variant = "", ""
+		return sum
+	}
+	return platform.Platform{
+		OS: info.Platform.OS, Architecture: info.Platform.Architecture, Variant: info.Platform.Variant,
+		OSVersion: info.OSVersion, Env: info.Env,
+		Libc: info.Libc, LibcVersion: info.LibcVersion,
+		Cxx: info.CXXRuntime, CxxVersion: info.CXXVersion,
+	}
+}
+
+// merge adds what another file of the package is for: the same, or more
+// closely told, with the higher of each floor. It tells whether that fits.
+func merge(sum *platform.Platform, p platform.Platform) bool {
+	for _, f := range []struct{ to, from *string }{
+		{&sum.OS, &p.OS}, {&sum.Architecture, &p.Architecture}, {&sum.Libc, &p.Libc}, {&sum.Env, &p.Env}, {&sum.Cxx, &p.Cxx},
+	} {
+		if *f.to != "" && *f.from != "" && *f.to != *f.from {
+			return false
+		}
+		*f.to = cmp.Or(*f.to, *f.from)
+	}
+	sum.Variant = higher(sum.Variant, p.Variant)
+	sum.OSVersion = higher(sum.OSVersion, p.OSVersion)
+	sum.LibcVersion = higher(sum.LibcVersion, p.LibcVersion)
+	sum.CxxVersion = higher(sum.CxxVersion, p.CxxVersion)
+	return true
+}
+
+// list says which file is for what.
+func (s *Survey) list() string {
+	const shown = 6
+	var parts []string
+	for i, c := range s.compiled {
+		if i == shown {
+			parts = append(parts, fmt.Sprintf("and %d more", len(s.compiled)-shown))
+			break
+		}
+		parts = append(parts, c.path+" is for "+c.platform().String())
+	}
+	return strings.Join(parts, ", ")
+}
+
+// higher gives the higher of two versions, or of two variants.
+func higher(a, b string) string {
+	if platform.CompareVersions(a, b) < 0 {
+		return b
+	}
+	return a
+}

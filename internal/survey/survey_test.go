@@ -1,0 +1,193 @@
+package survey
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/ocipkg/ocipkg/internal/binfmt"
+	"github.com/ocipkg/ocipkg/internal/cps"
+	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/layer"
+	"github.com/ocipkg/ocipkg/platform"
+)
+
+// fixtures are those of package binfmt: small files of compilers for systems
+// that this one need not have.
+const fixtures = "../binfmt/testdata/"
+
+// tree makes a directory of files: those of binfmt's that are named, and what a
+// shell command makes in it.
+func tree(t *testing.T, files map[string]string, command string) *Survey {
+	t.Helper()
+	dir := t.TempDir()
+	for name, fixture := range files {
+		raw, err := os.ReadFile(fixtures + fixture)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(dir, name), string(raw))
+	}
+	if command != "" {
+		cmd := exec.Command("sh", "-ec", command)
+		cmd.Dir = dir
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", command, err, out)
+		}
+	}
+	listed, err := layer.Scan(dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := Of(listed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func write(t *testing.T, name, content string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func parse(t *testing.T, name string) platform.Platform {
+	t.Helper()
+	if name == "" {
+		return platform.Platform{}
+	}
+	p, err := platform.Parse(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// archive is a command that makes a static library of C source.
+func archive(source string) string {
+	return "printf '%s' '" + source + "' > a.c && cc -O2 -fPIC -c a.c && ar rcs liba.a a.o && rm a.c a.o"
+}
+
+func TestThePlatformIsThatOfAllFilesTogether(t *testing.T) {
+	host := runtime.GOARCH
+	for _, c := range []struct {
+		name    string
+		files   map[string]string
+		command string
+		given   string
+		want    string
+	}{
+		{"nothing compiled", nil, "echo > a.h", "", "any"},
+		{"nothing compiled, and a word of the user's", nil, "echo > a.h", "linux/arm64 musl", "linux/arm64 musl"},
+		{"a library and headers", map[string]string{"a.o": "elf-aarch64-linux-gnu"}, "echo > a.h", "", "linux/arm64"},
+		{"what the bytes do not say", map[string]string{"a.o": "elf-aarch64-linux-gnu"}, "", "aarch64-linux-musl", "linux/arm64 musl"},
+		{"the libc of a shared twin", map[string]string{"a.so": "elf-amd64-musl-shared", "a.o": "elf-amd64-v3"}, "", "", "linux/amd64/v3 musl"},
+		{"macOS and its version", map[string]string{"a.o": "macho-arm64"}, "", "darwin/arm64 99", "darwin/arm64 99"},
+		{"a universal library is for all that it has", map[string]string{"a.a": "macho-universal-archive"}, "", "", "darwin/any 10.13"},
+		{"no floor where the libc is not known", nil, archive("int getentropy(void *, unsigned long); int f(void) { return getentropy(0, 0); }"), "", "linux/" + host},
+		{"a floor that is estimated", nil, archive("int getentropy(void *, unsigned long); int f(void) { return getentropy(0, 0); }"), "linux/any glibc", "linux/" + host + " glibc 2.25"},
+		{"a floor of the user's word", nil, archive("int getentropy(void *, unsigned long); int f(void) { return getentropy(0, 0); }"), "linux/any glibc 2.17", "linux/" + host + " glibc 2.17"},
+		{"musl has no floors", nil, archive("int getentropy(void *, unsigned long); int f(void) { return getentropy(0, 0); }"), "linux/any musl", "linux/" + host + " musl"},
+	} {
+		got, err := tree(t, c.files, c.command).Platform(parse(t, c.given))
+		if err != nil || got.String() != c.want {
+			t.Errorf("%s: %v, %v; want %s", c.name, got, err, c.want)
+		}
+		if got.LibcEstimated != strings.Contains(c.name, "estimated") {
+			t.Errorf("%s: estimated is %t", c.name, got.LibcEstimated)
+		}
+	}
+}
+
+func TestFilesForDifferentPlatformsAreRefusedByName(t *testing.T) {
+	for _, c := range []struct {
+		files map[string]string
+		given string
+		words []string
+	}{
+		{map[string]string{"lib/a.o": "elf-aarch64-linux-gnu", "lib/b.o": "macho-arm64"}, "", []string{"lib/a.o is for linux/arm64", "lib/b.o is for darwin/arm64", "--platform any"}},
+		{map[string]string{"a.so": "elf-amd64-musl-shared"}, "linux/any glibc", []string{"glibc", "a.so is for linux/amd64 musl"}},
+		{map[string]string{"a.o": "coff-msvc"}, "x86_64-w64-mingw32", []string{"windows/amd64 gnu", "a.o is for windows/amd64 msvc"}},
+	} {
+		_, err := tree(t, c.files, "").Platform(parse(t, c.given))
+		if !errors.Is(err, errdef.ErrPlatform) {
+			t.Errorf("%v, given %q: %v, want an error about the platform", c.files, c.given, err)
+			continue
+		}
+		for _, word := range c.words {
+			if !strings.Contains(err.Error(), word) {
+				t.Errorf("%v does not say %q", err, word)
+			}
+		}
+	}
+}
+
+func TestLintNamesTheFileAndWhatIsWrongWithIt(t *testing.T) {
+	const shared = "printf 'int puts(const char *); int f(void) { return puts(\"f\"); }' > a.c && cc -shared -fPIC a.c -o libf.so.1 %s && rm a.c"
+	amd64 := parse(t, "linux/amd64")
+	for _, c := range []struct {
+		name    string
+		files   map[string]string
+		command string
+		options LintOptions
+		want    string // of the only line; empty for none
+	}{
+		{"a library without a fault", nil, strings.Replace(shared, "%s", "-Wl,-soname,libf.so.1 && ln -s libf.so.1 libf.so", 1), LintOptions{MaxGlibc: "2.36"}, ""},
+		{"no soname", nil, strings.Replace(shared, "%s", "", 1), LintOptions{}, "libf.so.1 has no soname"},
+		{"a run path of the build", nil, strings.Replace(shared, "%s", "-Wl,-soname,libf.so.1,-rpath,/home/ci/build", 1), LintOptions{}, "libf.so.1 looks for libraries in /home/ci/build"},
+		{"a run path of its own", nil, strings.Replace(shared, "%s", "'-Wl,-soname,libf.so.1,-rpath,$ORIGIN/../lib:/usr/lib/x'", 1), LintOptions{}, ""},
+		{"an install name below @rpath", map[string]string{"libadd.dylib": "macho-amd64-dylib"}, "", LintOptions{}, ""},
+		{"code that is not position-independent", map[string]string{"a.o": "elf-amd64-nopic"}, "", LintOptions{Platform: amd64}, "a.o has code that is not position-independent"},
+		{"intermediate representation", map[string]string{"a.o": "elf-amd64-slim-lto"}, "", LintOptions{}, "a.o has code only as a compiler's intermediate representation"},
+		{"a file of another platform", map[string]string{"a.o": "elf-amd64-v3", "b.o": "macho-arm64"}, "", LintOptions{}, "b.o is for another platform, darwin/arm64"},
+		{"a link that dangles", nil, "echo > a.h && ln -s b.h c.h", LintOptions{}, "c.h is a link to b.h, which is not in the package"},
+		{"links that lead somewhere", nil, "mkdir -p d/e && echo > d/e/a.h && ln -s e d/f && ln -s d/f/a.h g.h && ln -s ../d d/h", LintOptions{}, ""},
+		{"links in circles", nil, "echo > a.h && ln -s c.h b.h && ln -s b.h d.h && ln -s d.h c.h", LintOptions{}, "*"},
+		{"too new a glibc", nil, archive("int getentropy(void *, unsigned long); int f(void) { return getentropy(0, 0); }"), LintOptions{MaxGlibc: "2.24"}, "liba.a can be linked on glibc 2.25 or later"},
+		{"a glibc that is not too new", nil, archive("int getentropy(void *, unsigned long); int f(void) { return getentropy(0, 0); }"), LintOptions{MaxGlibc: "2.25"}, ""},
+		{"a thin archive", nil, "printf 'int f;' > a.c && cc -c a.c && ar rcsT liba.a a.o && rm a.c", LintOptions{}, "liba.a is a thin archive"},
+		{"a path of the build", nil, "echo > a.h", LintOptions{CPS: withFlags("-L/home/ci/lib", "-L@prefix@/lib", "-L/usr/lib/x")}, "the link description names /home/ci/lib"},
+	} {
+		found := tree(t, c.files, c.command).Lint(c.options)
+		switch {
+		case c.want == "*" && len(found) == 3:
+		case c.want == "" && len(found) == 0:
+		case c.want != "" && len(found) == 1 && strings.HasPrefix(found[0], c.want):
+		default:
+			t.Errorf("%s: %q, want %q", c.name, found, c.want)
+		}
+	}
+}
+
+// The linker of this system makes no dylib.
+func TestAnInstallNameThatIsAPathIsTold(t *testing.T) {
+	for name, want := range map[string]bool{"/usr/local/lib/liba.dylib": true, "liba.dylib": true, "@rpath/liba.dylib": false} {
+		s := &Survey{compiled: []compiled{{"liba.dylib", &binfmt.File{Format: binfmt.FormatMachO, Kind: binfmt.KindShared, Soname: name}}}}
+		if found := s.Lint(LintOptions{}); len(found) == 1 && strings.Contains(found[0], name) != want || len(found) > 1 || len(found) == 0 && want {
+			t.Errorf("%s: %q", name, found)
+		}
+	}
+}
+
+func withFlags(flags ...string) *cps.Package {
+	component := &cps.Component{Type: cps.Interface}
+	component.LinkFlags = flags
+	return &cps.Package{Name: "a", Components: map[string]*cps.Component{"a": component}}
+}
+
+func TestPathsOfOtherMachinesAreTold(t *testing.T) {
+	got := absolutePaths(withFlags("-Wl,-rpath,/build/lib", `C:\build\x.lib`, "/build/lib/liba.a", "-I/usr/include/x", "-DX=/y", "@prefix@/lib/liba.a"))
+	if want := []string{"/build/lib", "/build/lib/liba.a", "/y", `C:\build\x.lib`}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
