@@ -26,6 +26,18 @@ func (r *Result) Fails(code int, words ...string) *Result {
 	return r
 }
 
+// Says ends the test unless the program said all of words, on whichever of its
+// outputs. It returns the Result.
+func (r *Result) Says(words ...string) *Result {
+	r.t.Helper()
+	for _, word := range words {
+		if !strings.Contains(r.Stdout, word) && !strings.Contains(r.Stderr, word) {
+			r.t.Errorf("the program does not say %q\n%s", word, r)
+		}
+	}
+	return r
+}
+
 // Digest ends the test unless the program succeeded, and returns the digest
 // that it printed as its only result.
 func (r *Result) Digest() string {
