@@ -278,8 +278,9 @@ func (in *inspector) coffSymbols(o *coffFile, limit int, visit symbolVisitor) er
 	if err := o.names.load(&in.names); err != nil {
 		return err
 	}
-	auxiliary := 0
+	auxiliary, next := 0, int64(0) // the index of the record after this one
 	return o.s.records(o.symbolsAt, o.symbols, o.symbolSize, &in.records, func(b []byte) error {
+		next++
 		if auxiliary > 0 {
 			auxiliary--
 			return nil
@@ -289,10 +290,6 @@ func (in *inspector) coffSymbols(o *coffFile, limit int, visit symbolVisitor) er
 		if class != classExternal && class != classWeakExternal {
 			return nil
 		}
-		section := uint32(binary.LittleEndian.Uint16(b[12:]))
-		if o.symbolSize == bigSymbolSize {
-			section = binary.LittleEndian.Uint32(b[12:])
-		}
 		name := bytes.TrimRight(b[:8], "\x00")
 		if binary.LittleEndian.Uint32(b) == 0 {
 			var err error
@@ -300,11 +297,41 @@ func (in *inspector) coffSymbols(o *coffFile, limit int, visit symbolVisitor) er
 				return err
 			}
 		}
-		// A symbol of no section that has a value is a common one: the value is its size.
-		defined := section != 0 || class == classExternal && binary.LittleEndian.Uint32(b[8:]) != 0
 		if len(name) == 0 {
 			return nil
 		}
+		// A symbol of no section that has a value is a common one: the value is its size.
+		defined := o.section(b) != 0 || class == classExternal && binary.LittleEndian.Uint32(b[8:]) != 0
+		if class == classWeakExternal && auxiliary > 0 && !defined {
+			var err error
+			if defined, err = o.hasDefault(next); err != nil {
+				return err
+			}
+		}
 		return visit(name, Symbol{Defined: defined, Weak: class == classWeakExternal})
 	})
+}
+
+// section gives the number of the section that a symbol is in: 0 for none, negative for an absolute one and the like.
+func (o *coffFile) section(b []byte) int32 {
+	if o.symbolSize == bigSymbolSize {
+		return int32(binary.LittleEndian.Uint32(b[12:]))
+	}
+	return int32(int16(binary.LittleEndian.Uint16(b[12:])))
+}
+
+// hasDefault says whether a weak external symbol, with its auxiliary record at an index, is a weak definition: the symbol that is to be taken
+// where there is no other is one of a section of the object, and not the absolute 0 of a need that may stay unmet.
+func (o *coffFile) hasDefault(index int64) (bool, error) {
+	b := make([]byte, o.symbolSize)
+	for range 2 {
+		if index >= o.symbols {
+			return false, malformed("a weak symbol stands for symbol %d of %d", index, o.symbols)
+		}
+		if err := o.s.readAt(b, o.symbolsAt+index*int64(o.symbolSize)); err != nil {
+			return false, err
+		}
+		index = int64(binary.LittleEndian.Uint32(b)) // what the auxiliary record has
+	}
+	return o.section(b) > 0, nil
 }

@@ -3,6 +3,7 @@ package binfmt
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"slices"
 	"testing"
 )
@@ -92,5 +93,35 @@ func TestAuxiliaryRecordsOfCOFFAreNoSymbols(t *testing.T) {
 	b = append(b, 4, 0, 0, 0)
 	if got, want := listSymbols(t, b), []string{"first", "U second"}; !slices.Equal(got, want) {
 		t.Errorf("symbols %q, want %q", got, want)
+	}
+}
+
+func TestWeakSymbolsOfCOFFWithADefaultAreDefined(t *testing.T) {
+	b := make([]byte, coffHeaderSize+sectionSize)
+	le := binary.LittleEndian
+	le.PutUint16(b, 0x8664)
+	le.PutUint16(b[2:], 1)
+	le.PutUint32(b[8:], uint32(len(b)))
+	le.PutUint32(b[12:], 6)
+	record := func(name string, section uint16, class, auxiliary byte) {
+		b = append(b, slices.Concat([]byte(name), make([]byte, 12-len(name)), []byte{byte(section), byte(section >> 8), 0, 0, class, auxiliary})...)
+	}
+	const absolute = 0xffff
+	record("mine", 0, classWeakExternal, 1)
+	record("\x04\x00", 0, 0, 0) // an auxiliary record begins with the index of the default
+	record("may", 0, classWeakExternal, 1)
+	record("\x05\x00", 0, 0, 0)
+	record(".mine", 1, classExternal, 0)
+	record(".may", absolute, classExternal, 0)
+	b = append(b, 4, 0, 0, 0)
+	if got, want := listSymbols(t, b), []string{"mine", "U may", ".mine", ".may"}; !slices.Equal(got, want) {
+		t.Errorf("symbols %q, want %q", got, want)
+	}
+	for _, outside := range []byte{6, 0xff} {
+		bad := slices.Clone(b)
+		bad[coffHeaderSize+sectionSize+symbolSize] = outside
+		if _, err := Inspect(newReader(bad)); !errors.Is(err, ErrMalformed) {
+			t.Errorf("a default that is symbol %d of 6: %v, want ErrMalformed", outside, err)
+		}
 	}
 }
