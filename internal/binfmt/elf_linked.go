@@ -241,6 +241,8 @@ func (e *elfFile) versionNeeds(d *elfDynamic, names *nameTable, f *File) error {
 	return nil
 }
 
+const versionWeak = 2 // VER_FLG_WEAK: loaders go without a version that only weak references need
+
 // versionsOf reads the versions needed of one library and keeps the highest of glibc's and libstdc++'s.
 func (e *elfFile) versionsOf(library string, table *source, off int64, count int, names *nameTable, f *File) error {
 	var b [16]byte
@@ -256,8 +258,10 @@ func (e *elfFile) versionsOf(library string, table *source, off int64, count int
 		if library == "libc.so" && strings.HasPrefix(version, "LIBC") {
 			f.Platform.OS = "android" // bionic, whose libc.so has versions; musl's has none
 		}
-		f.LibcVersion = higherVersion(f.LibcVersion, glibcVersion(version))
-		f.CXXVersion = higherVersion(f.CXXVersion, symbolVersion(version, "GLIBCXX_"))
+		if e.order.Uint16(b[4:])&versionWeak == 0 {
+			f.LibcVersion = higherVersion(f.LibcVersion, glibcVersion(version))
+			f.CXXVersion = higherVersion(f.CXXVersion, symbolVersion(version, "GLIBCXX_"))
+		}
 		if next == 0 {
 			break
 		}

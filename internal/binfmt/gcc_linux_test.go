@@ -1,6 +1,8 @@
 package binfmt
 
 import (
+	"bytes"
+	"debug/elf"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -126,6 +128,28 @@ func TestFloorIsTheHighestVersionThatReadelfLists(t *testing.T) {
 	}
 	if glibcxx == "" || f.CXXVersion != glibcxx || !f.CXX || f.CXXRuntime != Libstdcxx {
 		t.Errorf("C++ = %t, %s %q, readelf says %q", f.CXX, f.CXXRuntime, f.CXXVersion, glibcxx)
+	}
+}
+
+func TestVersionThatMayBeMissingIsNoFloor(t *testing.T) {
+	dir := workshop(t)
+	run(t, dir, "gcc", "-shared", "-fPIC", "use.c", "-o", "lib.so")
+	b, err := os.ReadFile(filepath.Join(dir, "lib.so"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := elf.NewFile(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Of one library, libc, the versions follow the record that counts them.
+	section := file.Section(".gnu.version_r")
+	count := int(file.ByteOrder.Uint16(b[section.Offset+2:]))
+	for i := range count {
+		file.ByteOrder.PutUint16(b[int(section.Offset)+16+i*16+4:], versionWeak)
+	}
+	if f := inspect(t, b); f.LibcVersion != "" || f.Libc != Glibc {
+		t.Errorf("libc %q %q, want glibc without a floor", f.Libc, f.LibcVersion)
 	}
 }
 
