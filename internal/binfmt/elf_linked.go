@@ -16,6 +16,7 @@ type elfDynamic struct {
 	strtab, strtabSize     uint64
 	versions, versionCount uint64
 	flags1                 uint64
+	hasDebug               bool // a place where debuggers look for the loader's list, which linkers give programs only
 }
 
 // isDebugOnly says whether the code was stripped from a linked file to leave debugging information: its segments then say where
@@ -75,15 +76,15 @@ func (e *elfFile) linked(f *File) error {
 	return nil
 }
 
-// linkedKind tells position-independent executables from shared libraries: the newer say what they are; the older
-// have an interpreter and no soname (a library may well have one of each, as libc does).
+// linkedKind tells position-independent executables from shared libraries: the newer say what they are; the older have an
+// interpreter, as libraries that can be run have, and an entry for debuggers, as no library has.
 func (e *elfFile) linkedKind(d *elfDynamic) Kind {
 	switch {
 	case e.typ == elf.ET_EXEC:
 		return KindExecutable
 	case d != nil && elf.DynFlag1(d.flags1)&elf.DF_1_PIE != 0:
 		return KindExecutable
-	case e.segment(elf.PT_INTERP) != nil && (d == nil || !d.hasSoname):
+	case e.segment(elf.PT_INTERP) != nil && (d == nil || d.hasDebug):
 		return KindExecutable
 	}
 	return KindShared
@@ -137,6 +138,8 @@ func (d *elfDynamic) entry(tag elf.DynTag, value uint64) {
 		d.versions = value
 	case elf.DT_VERNEEDNUM:
 		d.versionCount = value
+	case elf.DT_DEBUG:
+		d.hasDebug = true
 	case elf.DT_FLAGS_1:
 		d.flags1 = value
 	}

@@ -92,6 +92,40 @@ func TestLinkedFilesOfGCCAreToldApart(t *testing.T) {
 	}
 }
 
+func TestLibraryThatCanBeRunIsShared(t *testing.T) {
+	dir := workshop(t)
+	source := "const char loader[] __attribute__((section(\".interp\"))) = \"/lib/ld.so\";\n"
+	if err := os.WriteFile(filepath.Join(dir, "run.c"), []byte(source), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	run(t, dir, "gcc", "-shared", "-fPIC", "run.c", "-o", "lib.so")
+	if f := inspectPath(t, filepath.Join(dir, "lib.so")); f.Kind != KindShared || f.Interpreter != "/lib/ld.so" {
+		t.Errorf("%s with the interpreter %q, want a shared library", f.Kind, f.Interpreter)
+	}
+}
+
+func TestPositionIndependentProgramOfAnOldLinkerIsExecutable(t *testing.T) {
+	dir := workshop(t)
+	run(t, dir, "gcc", "-pie", "main.c", "-o", "main")
+	b, err := os.ReadFile(filepath.Join(dir, "main"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := elf.NewFile(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dynamic := file.Section(".dynamic")
+	for off := dynamic.Offset; off < dynamic.Offset+dynamic.Size; off += 16 {
+		if elf.DynTag(file.ByteOrder.Uint64(b[off:])) == elf.DT_FLAGS_1 {
+			clear(b[off+8 : off+16])
+		}
+	}
+	if f := inspect(t, b); f.Kind != KindExecutable {
+		t.Errorf("%s, want an executable", f.Kind)
+	}
+}
+
 func TestSharedLibraryTellsNamesPathsAndFloor(t *testing.T) {
 	dir := workshop(t)
 	run(t, dir, "gcc", "-shared", "-fPIC", "-Wl,-soname,libadd.so.1", "add.c", "-o", "libadd.so")
