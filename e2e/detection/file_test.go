@@ -71,6 +71,9 @@ func (f facts) describeELF(text string) {
 	}[m[2]])
 	if m := fileLoader.FindStringSubmatch(text); m != nil {
 		f.set("interpreter", m[1])
+		if f["kind"] == "shared" {
+			delete(f, "kind") // or a program of a linker that does not mark those that are position-independent
+		}
 	}
 	if f["kind"] == "executable" {
 		isStatic := strings.Contains(text, "statically linked") || strings.Contains(text, "static-pie linked")

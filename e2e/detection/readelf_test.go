@@ -20,7 +20,7 @@ func readelf(t testing.TB) tool {
 	}
 	return tool{
 		program:   program(t, "readelf"),
-		arguments: []string{"--wide", "--file-header", "--program-headers", "--dynamic", "--version-info", "--notes", "--arch-specific", "--syms", self},
+		arguments: []string{"--wide", "--file-header", "--program-headers", "--section-headers", "--dynamic", "--version-info", "--notes", "--arch-specific", "--syms", self},
 		parse:     parseReadelf,
 	}
 }
@@ -39,7 +39,9 @@ func parseReadelf(output string, files map[string]facts) {
 		if symbols[path] == nil {
 			symbols[path] = &symbolLists{}
 		}
-		symbols[path].readelf(member, text, said["kind"] == "object")
+		if said["kind"] != "" {
+			symbols[path].readelf(member, text, said["kind"] == "object")
+		}
 		if member != "" {
 			members[path] = append(members[path], said)
 			continue
@@ -77,6 +79,7 @@ func archiveFacts(members []facts) facts {
 var (
 	headerField   = regexp.MustCompile(`(?m)^  (Class|Data|OS/ABI|Type|Machine|Flags): +(.*)$`)
 	dynamicEntry  = regexp.MustCompile(`(?m)^ 0x[0-9a-f]+ \((\w+)\) +(.*)$`)
+	codeSection   = regexp.MustCompile(`(?m)^ +\[ *\d+\] \S+ +(\w+) +[0-9a-f]+ [0-9a-f]+ [0-9a-f]+ [0-9a-f]+ +[A-WYZ]*X`)
 	bracketed     = regexp.MustCompile(`\[(.*)\]`)
 	interpreter   = regexp.MustCompile(`\[Requesting program interpreter: (.*)\]`)
 	versionNeeded = regexp.MustCompile(`(?m)^  0x[0-9a-f]+:   Name: (\S+)  Flags: (\S.*?)  Version: `)
@@ -104,6 +107,10 @@ func elfFacts(text string) facts {
 	case "REL":
 		f.set("kind", "object")
 	case "EXEC", "DYN":
+		if isDebugOnly(text) {
+			f.set("kind", "")
+			return f
+		}
 		f.linked(typ, text)
 	default:
 		return facts{"kind": "none"}
@@ -111,9 +118,22 @@ func elfFacts(text string) facts {
 	return f
 }
 
+// isDebugOnly says whether the code was taken out of the file, to leave
+// debugging information: its headers then still say what they said with it.
+func isDebugOnly(text string) bool {
+	stripped := false
+	for _, m := range codeSection.FindAllStringSubmatch(text, -1) {
+		if m[1] != "NOBITS" {
+			return false
+		}
+		stripped = true
+	}
+	return stripped
+}
+
 // linked reads what is said of an executable or a shared library.
 func (f facts) linked(typ, text string) {
-	var isPIE, hasSoname bool
+	var isPIE, hasDebug bool
 	lists := map[string][]string{}
 	for _, m := range dynamicEntry.FindAllStringSubmatch(text, -1) {
 		tag, value := m[1], m[2]
@@ -125,7 +145,8 @@ func (f facts) linked(typ, text string) {
 			lists[tag] = append(lists[tag], value)
 		case "SONAME":
 			f.set("soname", value)
-			hasSoname = true
+		case "DEBUG":
+			hasDebug = true
 		case "FLAGS_1":
 			isPIE = strings.Contains(value, "PIE")
 		}
@@ -141,7 +162,7 @@ func (f facts) linked(typ, text string) {
 	f.set("kind", "shared")
 	// Linkers that are older than the flag leave only these to tell a
 	// position-independent executable by.
-	if typ == "EXEC" || isPIE || interp != nil && !hasSoname {
+	if typ == "EXEC" || isPIE || interp != nil && hasDebug {
 		f.set("kind", "executable")
 	}
 	f.floors(text)
