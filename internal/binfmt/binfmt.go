@@ -5,7 +5,7 @@
 // time, the oldest C and C++ runtime it works with. [Inspect] reads headers, and of objects the symbol tables;
 // [Symbols] lists the symbols; [IsExecutable] reads no more than it must to say whether a file can be run.
 //
-// Nothing in a file is trusted. All three stream over an [io.ReaderAt], hold at most some 32 MiB whatever the size of
+// Nothing in a file is trusted. All three stream over an [io.ReaderAt], hold at most 32 MiB whatever the size of
 // the file, and do work that is linear in that size: a read that exceeds it fails with [ErrMalformed].
 // For that reason the package takes the constants of debug/elf, debug/macho and debug/pe but not their readers, which
 // build every section and symbol name of a file in memory: a file of a few MiB can make them ask for hundreds of GiB.

@@ -4,7 +4,6 @@ import (
 	"debug/elf"
 	"encoding/binary"
 	"fmt"
-	"slices"
 )
 
 // elfFile is an ELF file's header and tables of sections and segments.
@@ -147,7 +146,10 @@ func (in *inspector) readSections(e *elfFile, off, count int64) error {
 	if off > e.s.size || count > (e.s.size-off)/int64(width) {
 		return malformed("%d sections at offset %d exceed the %d bytes of the file", count, off, e.s.size)
 	}
-	in.sections = slices.Grow(in.sections[:0], int(count))
+	if cap(in.sections) < int(count) {
+		in.sections = make([]elfSection, 0, count) // and not a copy beside the one before
+	}
+	in.sections = in.sections[:0]
 	err := e.s.records(off, count, width, &in.records, func(b []byte) error {
 		in.sections = append(in.sections, e.section(b))
 		return nil
