@@ -160,6 +160,17 @@ func (f facts) withoutPointers() facts {
 	return f
 }
 
+// withoutDecision makes one list of the defined symbols and the undefined ones.
+func (f facts) withoutDecision() facts {
+	f = maps.Clone(f)
+	all := strings.Split(f["defined symbols"]+"\n"+f["undefined symbols"], "\n")
+	f.bag("symbols", slices.DeleteFunc(all, func(line string) bool { return line == "" }))
+	for _, name := range []string{"defined symbols", "undefined symbols", undecided} {
+		delete(f, name)
+	}
+	return f
+}
+
 // disagreements tells where a tool and binfmt say different things.
 func disagreements(tool string, theirs, ours facts) []string {
 	var all []string

@@ -285,6 +285,10 @@ func nm(t testing.TB) tool {
 	}
 }
 
+// undecided marks files of whose weak symbols nm does not tell whether they are
+// defined: of Windows' it calls those undefined too that have a default.
+const undecided = "undecided"
+
 var nmLine = regexp.MustCompile(`^(?:\(for architecture (\w+)\):)?([^\[]*?)(?:\[(.*?)\])?: (.*) (\S) [0-9a-f-]+ [0-9a-f]+$`)
 
 func parseNM(output string, files map[string]facts) {
@@ -311,6 +315,9 @@ func parseNM(output string, files map[string]facts) {
 		}
 		// The letters for weak symbols are not compared: Apple's files and
 		// indirect functions have others.
+		if m[5] == "w" {
+			files[at.path].set(undecided, "true")
+		}
 		symbols[at].add(m[3], m[4], !strings.ContainsAny(m[5], "Uwv"), false)
 	}
 	for at, l := range symbols {

@@ -83,10 +83,11 @@ var (
 	bracketed     = regexp.MustCompile(`\[(.*)\]`)
 	interpreter   = regexp.MustCompile(`\[Requesting program interpreter: (.*)\]`)
 	versionNeeded = regexp.MustCompile(`(?m)^  0x[0-9a-f]+:   Name: (\S+)  Flags: (\S.*?)  Version: `)
-	symbolEntry   = regexp.MustCompile(`^ +\d+: [0-9a-f]+ +\S+ +\S+ +(\w+) +\w+(?: +\[.*?\])? +(\w+) (.+)$`)
-	noteOfSystem  = regexp.MustCompile(`(?m)^ +OS: (\w+), ABI:`)
-	levelNeeded   = regexp.MustCompile(`x86 ISA needed: ([^\n]*)`)
-	armVersion    = regexp.MustCompile(`Tag_CPU_arch: (\S+)`)
+	// Symbols may be of kinds, and sections of numbers, for which readelf has no name.
+	symbolEntry  = regexp.MustCompile(`^ *\d+: [0-9a-f]+ +\S+ +\S+ +(\w+|<.*?>: \d+) +\w+(?: +\[[A-Z<].*?\])? +(\w+|[\w ]*\[ *\w+\]) (.+)$`)
+	noteOfSystem = regexp.MustCompile(`(?m)^ +OS: (\w+), ABI:`)
+	levelNeeded  = regexp.MustCompile(`x86 ISA needed: ([^\n]*)`)
+	armVersion   = regexp.MustCompile(`Tag_CPU_arch: (\S+)`)
 )
 
 // elfFacts reads what is said of one file.

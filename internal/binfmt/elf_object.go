@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"debug/elf"
 	"fmt"
+	"slices"
 )
 
 // elfObject inspects relocatable code: its symbols, whether there is code at all, whether it is position-independent.
@@ -62,18 +63,31 @@ func (e *elfFile) hasOnlyLTO() (bool, error) {
 // absoluteRelocations maps machines to the relocations that linkers refuse in code of a shared library, or that would make
 // the loader write to it.
 var absoluteRelocations = map[elf.Machine][]uint32{
-	elf.EM_X86_64: {uint32(elf.R_X86_64_32), uint32(elf.R_X86_64_32S), uint32(elf.R_X86_64_TPOFF32)},
+	elf.EM_X86_64: {uint32(elf.R_X86_64_32), uint32(elf.R_X86_64_32S), uint32(elf.R_X86_64_64), uint32(elf.R_X86_64_TPOFF32)},
 	elf.EM_386:    {uint32(elf.R_386_32)},
 	elf.EM_ARM: {
 		uint32(elf.R_ARM_MOVW_ABS_NC), uint32(elf.R_ARM_MOVT_ABS),
 		uint32(elf.R_ARM_THM_MOVW_ABS_NC), uint32(elf.R_ARM_THM_MOVT_ABS),
 	},
+	elf.EM_AARCH64: {
+		uint32(elf.R_AARCH64_ABS64), uint32(elf.R_AARCH64_MOVW_UABS_G3),
+		uint32(elf.R_AARCH64_MOVW_UABS_G2), uint32(elf.R_AARCH64_MOVW_UABS_G2_NC),
+		uint32(elf.R_AARCH64_MOVW_UABS_G1), uint32(elf.R_AARCH64_MOVW_UABS_G1_NC),
+		uint32(elf.R_AARCH64_MOVW_UABS_G0), uint32(elf.R_AARCH64_MOVW_UABS_G0_NC),
+	},
+	elf.EM_RISCV: {uint32(elf.R_RISCV_64), uint32(elf.R_RISCV_HI20), uint32(elf.R_RISCV_TPREL_HI20)},
 }
 
-// absoluteCode looks for such relocations. On x32, class 32 of the same machine, they are ordinary pointers.
+// hasOneABI says whether the relocations of this machine and class are those of the table. On x32, they are ordinary pointers; 32 bits of
+// arm64 have numbers of their own.
+func (e *elfFile) hasOneABI() bool {
+	return e.wide || e.machine != elf.EM_X86_64 && e.machine != elf.EM_AARCH64
+}
+
+// absoluteCode looks for such relocations.
 func (in *inspector) absoluteCode(e *elfFile) error {
 	absolute := absoluteRelocations[e.machine]
-	if absolute == nil || e.wide != (e.machine == elf.EM_X86_64) {
+	if absolute == nil || !e.hasOneABI() {
 		return nil
 	}
 	for i := range e.sections {
@@ -81,7 +95,7 @@ func (in *inspector) absoluteCode(e *elfFile) error {
 		if s.typ != elf.SHT_RELA && s.typ != elf.SHT_REL || uint64(s.info) >= uint64(len(e.sections)) {
 			continue
 		}
-		if elf.SectionFlag(e.sections[s.info].flags)&elf.SHF_EXECINSTR == 0 {
+		if elf.SectionFlag(e.sections[s.info].flags)&(elf.SHF_EXECINSTR|elf.SHF_WRITE) != elf.SHF_EXECINSTR {
 			continue
 		}
 		width := e.pick(16, 8)
@@ -89,15 +103,13 @@ func (in *inspector) absoluteCode(e *elfFile) error {
 			width = e.pick(24, 12)
 		}
 		err := e.s.records(int64(s.off), int64(s.size)/int64(width), width, &in.records, func(b []byte) error {
-			typ := e.order.Uint32(b[e.pick(8, 4):]) // the low half of r_info: both machines are little-endian
+			typ := uint32(e.word(b, 8, 4)) // the low half of r_info, or the low byte
 			if !e.wide {
 				typ &= 0xff
 			}
-			for _, a := range absolute {
-				if typ == a {
-					in.nonPIC = true
-					return errDone
-				}
+			if slices.Contains(absolute, typ) {
+				in.nonPIC = true
+				return errDone
 			}
 			return nil
 		})
