@@ -24,6 +24,7 @@ type slots struct {
 	repo   *registry.Repository
 	tag    string // of the index
 	own    filled
+	taken  bool                              // own is in its slots
 	known  map[digest.Digest]artifact.Member // what was read, by the manifest's digest
 }
 
@@ -105,6 +106,7 @@ func (s *slots) add(ctx context.Context) (Descriptor, error) {
 			return Descriptor{}, err
 		}
 	}
+	s.taken = true
 	if before, err = s.read(ctx); err != nil {
 		return Descriptor{}, err
 	}
@@ -133,7 +135,7 @@ func (s *slots) add(ctx context.Context) (Descriptor, error) {
 // now, since it was published otherwise, that for which there is no slot.
 func (s *slots) read(ctx context.Context) (filled, error) {
 	tags, err := s.repo.Tags(ctx)
-	if err != nil {
+	if err != nil && (s.taken || !errors.Is(err, errdef.ErrNotFound)) { // without a tag there is no list of them
 		return nil, err
 	}
 	for slot := range s.own { // a list of tags may lag behind
