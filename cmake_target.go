@@ -47,17 +47,15 @@ func linuxTarget(v map[string]string, architecture, compiler string) string {
 	if strings.Contains(compiler, "musl") {
 		return architecture + "-linux-musl"
 	}
+	target := architecture + "-unknown-linux"
 	if triple := v["CMAKE_LIBRARY_ARCHITECTURE"]; known(triple) {
-		return triple
+		target = triple
 	}
-	libc := ""
-	if !truthy(v["CMAKE_CROSSCOMPILING"]) {
-		libc = strings.ReplaceAll(platform.Host().Libc, "glibc", "gnu")
+	p, err := platform.FromTriple(target)
+	if err != nil || truthy(v["CMAKE_CROSSCOMPILING"]) {
+		return target
 	}
-	if libc == "" {
-		return architecture + "-unknown-linux"
-	}
-	return architecture + "-linux-" + libc
+	return p.Complete().String()
 }
 
 // cmakeArchitecture gives the processor as target triples have it.

@@ -283,6 +283,12 @@ func TestTheTargetIsTheFirstThatApplies(t *testing.T) {
 			t.Setenv(v, "")
 		}
 	}
+	// The triple of this machine.
+	native := map[string]string{"amd64": "x86_64", "arm64": "aarch64"}[runtime.GOARCH] +
+		map[string]string{"linux": "-unknown-linux-gnu", "darwin": "-apple-darwin", "windows": "-pc-windows-msvc"}[runtime.GOOS]
+	if Host().Libc == "musl" {
+		native = strings.ReplaceAll(native, "gnu", "musl")
+	}
 	for _, c := range []struct {
 		name, explicit string
 		env            map[string]string
@@ -300,6 +306,9 @@ func TestTheTargetIsTheFirstThatApplies(t *testing.T) {
 		{"macOS at the version that is built for", "", map[string]string{"GOOS": "darwin", "GOARCH": "arm64", "MACOSX_DEPLOYMENT_TARGET": "12.3"}, "darwin/arm64 12.3"},
 		{"what this machine has, for a build on it", "", map[string]string{"GOOS": runtime.GOOS, "GOARCH": runtime.GOARCH}, Host().String()},
 		{"cargo's TARGET", "", map[string]string{"TARGET": "aarch64-unknown-linux-gnu", "CARGO": "cargo"}, "linux/arm64 glibc"},
+		{"cargo's own machine", "", map[string]string{"TARGET": native, "HOST": native, "CARGO": "cargo"}, Host().String()},
+		{"cargo's own machine, as the crate hands it on", native, map[string]string{"TARGET": native, "HOST": native, "CARGO": "cargo"}, Host().String()},
+		{"a triple of this machine is taken as it is elsewhere", native, nil, strings.TrimSuffix(Host().String(), " "+Host().LibcVersion)},
 		{"TARGET means nothing outside cargo", "", map[string]string{"TARGET": "aarch64-unknown-linux-gnu"}, Host().String()},
 	} {
 		t.Run(c.name, func(t *testing.T) {

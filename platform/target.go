@@ -181,10 +181,15 @@ func (p *Platform) setABI(abi string) {
 // host. A GOOS or GOARCH that contradicts OCIPKG_TARGET is an error of kind
 // [errdef.ErrUsage]. What GOOS, TARGET and the host leave open is completed from
 // this machine when it is one of that kind; an explicit target and
-// OCIPKG_TARGET are taken as they are.
+// OCIPKG_TARGET are taken as they are, unless it is cargo's TARGET that is
+// explicit.
 func Target(explicit string) (Platform, error) {
-	if explicit != "" {
+	cargo := cargoTarget()
+	if explicit != "" && explicit != cargo {
 		return Parse(explicit)
+	}
+	if explicit != "" {
+		return fromCargo(cargo)
 	}
 	fromGo, hasGo := fromGoEnv()
 	if named := os.Getenv("OCIPKG_TARGET"); named != "" {
@@ -200,18 +205,33 @@ func Target(explicit string) (Platform, error) {
 	if hasGo {
 		return fromGo, nil
 	}
-	if triple := os.Getenv("TARGET"); triple != "" && os.Getenv("CARGO") != "" {
-		p, err := FromTriple(triple)
-		if host := os.Getenv("HOST"); err == nil && (host == "" || host == triple) {
-			p = p.complete()
-		}
-		return p, err
+	if cargo != "" {
+		return fromCargo(cargo)
 	}
 	return Host(), nil
 }
 
-// complete fills in what the running system has where p is of its kind.
-func (p Platform) complete() Platform {
+// cargoTarget gives the target triple that cargo builds for, where it runs us;
+// else nothing.
+func cargoTarget() string {
+	if os.Getenv("CARGO") == "" {
+		return ""
+	}
+	return os.Getenv("TARGET")
+}
+
+// fromCargo reads cargo's target, which is this machine when it is its HOST, too.
+func fromCargo(triple string) (Platform, error) {
+	p, err := FromTriple(triple)
+	if err == nil && triple == os.Getenv("HOST") {
+		p = p.Complete()
+	}
+	return p, err
+}
+
+// Complete gives p with what the running system has, where p is of its kind: the
+// target of a build for this machine.
+func (p Platform) Complete() Platform {
 	host := Host()
 	if p.OS != host.OS || p.Architecture != host.Architecture || p.Libc != "" && p.Libc != host.Libc {
 		return p
@@ -261,14 +281,14 @@ func (p Platform) compiledBy(cc string) Platform {
 		p.Env = "gnu" // the only one that cgo works with
 	case p.OS == "darwin":
 		p.OSVersion = os.Getenv("MACOSX_DEPLOYMENT_TARGET")
-		return p.complete()
+		return p.Complete()
 	case p.OS != "linux":
 	case strings.Contains(cc, "musl"):
 		p.Libc = "musl"
 	case strings.Contains(cc, "gnu"):
 		p.Libc = "glibc" // of what version depends on where that compiler looks
 	default:
-		return p.complete()
+		return p.Complete()
 	}
 	return p
 }
