@@ -31,6 +31,25 @@ func FuzzInspect(f *testing.F) {
 	})
 }
 
+// checkFloors checks that only objects and archives of ELF for Linux have floors, that none is above the glibc asked about, and
+// that what links on no older one needs no older one.
+func checkFloors(t *testing.T, f *File) {
+	t.Helper()
+	linkable, linked := f.LinkableOn(""), f.LinkedFloor("2.999")
+	if compareVersions(linked, linkable) < 0 {
+		t.Errorf("linkable on %q, but needs %q", linkable, linked)
+	}
+	relocatable := f.Kind == KindObject || f.Kind == KindArchive
+	if linked != "" && (!relocatable || f.Format != FormatELF || f.Platform.OS != "linux") {
+		t.Errorf("%s %s for %s needs glibc %q", f.Format, f.Kind, f.Platform, linked)
+	}
+	for _, glibc := range []string{"2.17", "2.36"} {
+		if on, with := f.LinkableOn(glibc), f.LinkedFloor(glibc); compareVersions(on, glibc) > 0 || compareVersions(with, glibc) > 0 {
+			t.Errorf("on %s: linkable on %q, needs %q", glibc, on, with)
+		}
+	}
+}
+
 // checkError accepts the errors that a reader without faults may cause.
 func checkError(t *testing.T, err error) {
 	t.Helper()

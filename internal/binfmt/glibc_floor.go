@@ -12,6 +12,8 @@ type glibcFloors struct {
 // the oldest versions that the symbols have which it needs and does not define. Empty: any glibc for its architecture, or not known, or
 // the file is none of these. It assumes that the file is for glibc, which it need not prove (see [File.Libc]).
 //
+// Symbols of libcrypt, which is no part of glibc any more, do not count, nor do those that came after the glibc of the package's table, 2.43.
+//
 // The known glibc is one that the file was linked on or made for, "" for none. What is not in that must come from elsewhere
 // and does not count, such as strlcpy, which glibc has since 2.38 and other libraries had before.
 func (f *File) LinkableOn(known string) string {
@@ -35,6 +37,7 @@ func (f *File) LinkedFloor(glibc string) string {
 // glibcNeeds gathers which symbols of glibc's table the objects of a file need and define: a byte for each, whatever their number.
 type glibcNeeds struct {
 	uses []symbolUse // by the index of the name; nil before the first
+	seen []uint16    // indexes of those that are not 0
 
 	// bound and weaklyBound are the versions of symbols that the assembler was told to bind: memcpy@GLIBC_2.2.5.
 	bound, weaklyBound versionSet
@@ -52,7 +55,7 @@ const (
 // add takes note of one global symbol.
 func (n *glibcNeeds) add(name []byte, symbol Symbol) {
 	t := glibcSymbols()
-	index, ok := t.names[string(name)]
+	index, ok := t.find(name)
 	if !ok {
 		if !symbol.Defined {
 			n.addBound(name, symbol.Weak)
@@ -61,6 +64,9 @@ func (n *glibcNeeds) add(name []byte, symbol Symbol) {
 	}
 	if n.uses == nil {
 		n.uses = make([]symbolUse, len(t.rowOf))
+	}
+	if n.uses[index] == 0 {
+		n.seen = append(n.seen, index)
 	}
 	switch {
 	case symbol.Defined:
@@ -72,8 +78,11 @@ func (n *glibcNeeds) add(name []byte, symbol Symbol) {
 	}
 }
 
-// addBound takes note of an undefined symbol, if its name has a version.
+// addBound takes note of an undefined symbol, if its name, which is not empty, ends with a version.
 func (n *glibcNeeds) addBound(name []byte, weak bool) {
+	if last := name[len(name)-1]; last < '0' || last > '9' {
+		return
+	}
 	at := bytes.IndexByte(name, '@')
 	if at < 0 {
 		return
@@ -89,17 +98,21 @@ func (n *glibcNeeds) addBound(name []byte, weak bool) {
 // conclude adds to an ELF file of objects for Linux what glibc they need. A weak need may stay unmet, so that it keeps nothing from
 // being linked, but it is met, and bound to a version, where glibc can.
 func (n *glibcNeeds) conclude(f *File) {
+	oldest, all := n.bound, n.bound|n.weaklyBound
+	if n.uses == nil && all == 0 {
+		return
+	}
 	t := glibcSymbols()
 	base, ok := t.bases[f.Platform.Architecture]
 	if !ok {
 		return
 	}
-	oldest, all := n.bound, n.bound|n.weaklyBound
-	for index, use := range n.uses {
-		if use == 0 || use&useDefines != 0 {
+	for _, index := range n.seen {
+		use := n.uses[index]
+		if use&useDefines != 0 {
 			continue
 		}
-		versions := t.versionsOf(uint16(index), f.Platform.Architecture)
+		versions := t.versionsOf(index, f.Platform.Architecture)
 		all |= versions
 		if use&useNeeds != 0 {
 			oldest |= versions.lowest()

@@ -2,6 +2,7 @@ package binfmt
 
 import (
 	_ "embed"
+	"encoding/binary"
 	"math/bits"
 	"strings"
 	"sync"
@@ -22,6 +23,7 @@ type glibcTable struct {
 	rows     []glibcRow
 	rowOf    []uint16          // of each name's index
 	names    map[string]uint16 // their index
+	sieve    [1 << 16 / 64]uint64
 }
 
 // glibcRow is the versions of some symbols, and those of architectures that differ.
@@ -43,6 +45,8 @@ func parseGlibcTable(text string) *glibcTable {
 		if names, ok := strings.CutPrefix(line, "\t"); ok {
 			for name := range strings.SplitSeq(names, "\t") {
 				t.names[name] = uint16(len(t.rowOf))
+				mesh := meshOf([]byte(name))
+				t.sieve[mesh/64] |= 1 << (mesh % 64)
 				t.rowOf = append(t.rowOf, uint16(len(t.rows)-1))
 			}
 			continue
@@ -65,6 +69,32 @@ func parseGlibcTable(text string) *glibcTable {
 		}
 	}
 	return t
+}
+
+// find gives the index of a symbol. Nearly all symbols of nearly all files are not glibc's, and stay in the sieve: it is small
+// enough for the fastest memory, and looks at the ends of a name only.
+func (t *glibcTable) find(name []byte) (index uint16, ok bool) {
+	mesh := meshOf(name)
+	if t.sieve[mesh/64]&(1<<(mesh%64)) == 0 {
+		return 0, false
+	}
+	index, ok = t.names[string(name)]
+	return index, ok
+}
+
+// meshOf gives the bit of the sieve for a name.
+func meshOf(name []byte) uint16 {
+	const prime = 0x9E3779B97F4A7C15
+	n := len(name)
+	hash := uint64(n)
+	if n < 8 {
+		for _, c := range name {
+			hash = hash<<8 | uint64(c)
+		}
+	} else {
+		hash ^= binary.LittleEndian.Uint64(name)*prime ^ binary.LittleEndian.Uint64(name[n-8:])
+	}
+	return uint16(hash * prime >> 48)
 }
 
 // set gives the set of a list of versions, without those that the table does not have.

@@ -94,6 +94,9 @@ func checkBounds(t *testing.T, b []byte) {
 	if r.read > limit {
 		t.Errorf("Inspect read %d bytes, more than %d", r.read, limit)
 	}
+	if file != nil {
+		checkFloors(t, file)
+	}
 	r.read = 0
 	total := int64(0)
 	for symbol, symbolErr := range Symbols(r, int64(len(b))) {
