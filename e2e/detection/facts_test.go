@@ -89,6 +89,7 @@ func (f facts) add(prefix string, file *binfmt.File) {
 	f.list(prefix+"needed", file.Needed)
 	f.list(prefix+"rpath", file.RPath)
 	f.list(prefix+"runpath", file.RunPath)
+	f.set(prefix+"libc", file.Libc)
 	f.set(prefix+"glibc", file.LibcVersion)
 	f.set(prefix+"glibcxx", file.CXXVersion)
 	f.set(prefix+"system version", file.OSVersion)

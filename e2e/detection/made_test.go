@@ -13,8 +13,9 @@ import (
 
 // workshop is a directory in which files are made that no Debian package has.
 type workshop struct {
-	t   testing.TB
-	dir string
+	t    testing.TB
+	dir  string
+	musl string // the directory of musl's library
 }
 
 // sources need no header of any system.
@@ -106,6 +107,8 @@ func (w workshop) elf() {
 	w.run("cc", "-nostartfiles -static-pie main.c -o here-static-pie")
 	w.run("cc", "-nostartfiles -no-pie main.c -o here-no-pie")
 	w.run("cc", "-nostartfiles -pie main.c -o here-pie")
+	w.run("cc", "-nostdlib -shared -fPIC use.c -Wl,--no-as-needed -L%s -l:libc.so -o here-musl.so", w.musl)
+	w.run("cc", "-nostdlib -pie main.c -Wl,--no-as-needed -L%s -l:libc.so -Wl,-dynamic-linker,/lib/ld-musl-here.so.1 -o here-musl", w.musl)
 	w.run("clang", "-target x86_64-linux-gnu -march=x86-64-v3 -c add.c -o x86_64-v3.o")
 	w.run("cc", "-flto -fno-fat-lto-objects -c add.c -o slim-lto.o")
 	w.run("cc", "-flto -ffat-lto-objects -c add.c -o fat-lto.o")

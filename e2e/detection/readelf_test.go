@@ -1,6 +1,7 @@
 package detection
 
 import (
+	"fmt"
 	"os"
 	"regexp"
 	"strings"
@@ -107,6 +108,7 @@ func elfFacts(text string) facts {
 	switch typ {
 	case "REL":
 		f.set("kind", "object")
+		f.set("slim", fmt.Sprint(strings.Contains(text, " __gnu_lto_slim\n"))) // how GCC marks it
 	case "EXEC", "DYN":
 		if isDebugOnly(text) {
 			f.set("kind", "")
@@ -167,6 +169,23 @@ func (f facts) linked(typ, text string) {
 		f.set("kind", "executable")
 	}
 	f.floors(text)
+	f.set("libc", f.libraryOfC(lists["NEEDED"]))
+}
+
+// libraryOfC tells whose C library a linked file asks for.
+func (f facts) libraryOfC(needed []string) string {
+	for _, name := range needed {
+		switch {
+		case name == "libc.so.6", name == "libc.so.6.1", strings.HasPrefix(name, "ld-linux"):
+			return "glibc"
+		case name == "libc.so", strings.HasPrefix(name, "libc.musl-"):
+			return "musl"
+		}
+	}
+	if f["glibc"] != "" {
+		return "glibc" // of another of its libraries
+	}
+	return ""
 }
 
 // floors keeps the highest versions needed. A version that only weak references
