@@ -15,6 +15,8 @@ type elfDynamic struct {
 	hasSoname              bool
 	strtab, strtabSize     uint64
 	versions, versionCount uint64
+	symtab                 uint64
+	hash, gnuHash          uint64
 	flags1                 uint64
 	hasDebug               bool // a place where debuggers look for the loader's list, which linkers give programs only
 }
@@ -132,6 +134,12 @@ func (d *elfDynamic) entry(tag elf.DynTag, value uint64) {
 		d.soname, d.hasSoname = value, true
 	case elf.DT_STRTAB:
 		d.strtab = value
+	case elf.DT_SYMTAB:
+		d.symtab = value
+	case elf.DT_HASH:
+		d.hash = value
+	case elf.DT_GNU_HASH:
+		d.gnuHash = value
 	case elf.DT_STRSZ:
 		d.strtabSize = value
 	case elf.DT_VERNEED:
@@ -169,14 +177,10 @@ func (e *elfFile) dynamicNames(d *elfDynamic, f *File) error {
 		return malformed("%d needed libraries and %d lists of paths exceed the bounds of %d and %d",
 			len(d.needed), len(d.rpath)+len(d.runpath), maxNeeded, maxPaths)
 	}
-	table, err := e.mapped(d.strtab)
+	names, err := e.dynamicStrings(d)
 	if err != nil {
 		return err
 	}
-	if d.strtabSize < uint64(table.size) {
-		table.size = int64(d.strtabSize)
-	}
-	names := &nameTable{s: table}
 	if d.hasSoname {
 		if f.Soname, err = names.name(int64(d.soname), maxName); err != nil {
 			return err
@@ -199,6 +203,18 @@ func (e *elfFile) dynamicNames(d *elfDynamic, f *File) error {
 		return nil
 	}
 	return e.versionNeeds(d, names, f)
+}
+
+// dynamicStrings gives the table of the names that the dynamic section has.
+func (e *elfFile) dynamicStrings(d *elfDynamic) (*nameTable, error) {
+	table, err := e.mapped(d.strtab)
+	if err != nil {
+		return nil, err
+	}
+	if d.strtabSize < uint64(table.size) {
+		table.size = int64(d.strtabSize)
+	}
+	return &nameTable{s: table}, nil
 }
 
 // searchPaths looks up lists of directories and splits them.

@@ -189,15 +189,21 @@ func TestVersionThatMayBeMissingIsNoFloor(t *testing.T) {
 
 func TestFileWithoutSectionHeadersIsUnderstood(t *testing.T) {
 	dir := workshop(t)
-	run(t, dir, "gcc", "-shared", "-fPIC", "-Wl,-soname,libuse.so.2", "use.c", "-o", "lib.so")
-	b, err := os.ReadFile(filepath.Join(dir, "lib.so"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	clear(b[0x28:0x30]) // e_shoff
-	clear(b[0x3c:0x40]) // e_shnum, e_shstrndx
-	if f := inspect(t, b); f.Kind != KindShared || f.Soname != "libuse.so.2" || f.Libc != Glibc {
-		t.Errorf("got %+v", f)
+	for _, style := range []string{"gnu", "sysv", "both"} {
+		run(t, dir, "gcc", "-shared", "-fPIC", "-Wl,-soname,libuse.so.2", "-Wl,--hash-style="+style, "use.c", "-o", "lib.so")
+		b, err := os.ReadFile(filepath.Join(dir, "lib.so"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := listSymbols(t, b)
+		clear(b[0x28:0x30]) // e_shoff
+		clear(b[0x3c:0x40]) // e_shnum, e_shstrndx
+		if f := inspect(t, b); f.Kind != KindShared || f.Soname != "libuse.so.2" || f.Libc != Glibc {
+			t.Errorf("got %+v", f)
+		}
+		if got := listSymbols(t, b); !slices.Contains(got, "use") || !slices.Equal(got, want) {
+			t.Errorf("hash style %s: symbols %q, want %q", style, got, want)
+		}
 	}
 }
 
