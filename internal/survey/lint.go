@@ -37,7 +37,7 @@ func (s *Survey) Lint(options LintOptions) []string {
 			infos = []*binfmt.File{c.info}
 		}
 		for _, info := range infos {
-			lintFile(info, options, func(format string, args ...any) { say(c.path, format, args...) })
+			lintFile(info, s.estimate(c), options, func(format string, args ...any) { say(c.path, format, args...) })
 		}
 		if built := c.platform(); c.info.Conflict != nil {
 			say(c.path, "has members for different platforms: %v", c.info.Conflict)
@@ -63,8 +63,9 @@ func (s *Survey) of(p platform.Platform) platform.Platform {
 	return platform.Platform{OS: p.OS, Architecture: p.Architecture, Libc: p.Libc, Env: p.Env}
 }
 
-// lintFile checks one compiled file, or one slice of a universal one.
-func lintFile(info *binfmt.File, options LintOptions, say func(string, ...any)) {
+// lintFile checks one compiled file, or one slice of a universal one. Linkable is
+// the glibc that it is estimated to need.
+func lintFile(info *binfmt.File, linkable string, options LintOptions, say func(string, ...any)) {
 	exceeds := func(version string) bool {
 		return options.MaxGlibc != "" && version != "" && platform.CompareVersions(version, options.MaxGlibc) > 0
 	}
@@ -72,8 +73,8 @@ func lintFile(info *binfmt.File, options LintOptions, say func(string, ...any)) 
 	case options.Platform.Libc == binfmt.Musl || info.Libc == binfmt.Musl:
 	case exceeds(info.LibcVersion):
 		say("needs glibc %s, more than %s; build it on a system with that, or an older one", info.LibcVersion, options.MaxGlibc)
-	case exceeds(info.LinkableOn("")):
-		say("can be linked on glibc %s or later, as is estimated from what it calls, and not on %s; build it on a system with that, or an older one", info.LinkableOn(""), options.MaxGlibc)
+	case exceeds(linkable):
+		say("can be linked on glibc %s or later, as is estimated from what it calls, and not on %s; build it on a system with that, or an older one", linkable, options.MaxGlibc)
 	}
 	switch {
 	case info.SlimLTO:

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/ocipkg/ocipkg/internal/binfmt"
@@ -87,11 +88,25 @@ func (s *Survey) Platform(given platform.Platform) (platform.Platform, error) {
 		return sum, nil
 	}
 	for _, c := range s.compiled {
-		if floor := c.info.LinkableOn(""); given.LibcVersion == "" && higher(sum.LibcVersion, floor) != sum.LibcVersion {
+		if floor := s.estimate(c); given.LibcVersion == "" && higher(sum.LibcVersion, floor) != sum.LibcVersion {
 			sum.LibcVersion, sum.LibcEstimated = floor, true
 		}
 	}
 	return sum, nil
+}
+
+// estimate gives the oldest glibc that a static library is estimated to link on;
+// empty for none. With a shared twin there is no need to estimate: what that was
+// linked with is written in it, and a function that glibc has only of late, such
+// as strlcpy, was then found in another library.
+func (s *Survey) estimate(c compiled) string {
+	stem, isArchive := strings.CutSuffix(c.path, ".a")
+	if isArchive && slices.ContainsFunc(s.compiled, func(other compiled) bool {
+		return strings.HasPrefix(other.path, stem+".so") && other.info.Kind == binfmt.KindShared && other.info.LibcVersion != ""
+	}) {
+		return ""
+	}
+	return c.info.LinkableOn("")
 }
 
 // platform gives the platform of one compiled file. A universal file is for

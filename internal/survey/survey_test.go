@@ -97,6 +97,8 @@ func TestThePlatformIsThatOfAllFilesTogether(t *testing.T) {
 		{"no floor where the libc is not known", nil, archive("int getentropy(void *, unsigned long); int f(void) { return getentropy(0, 0); }"), "", "linux/" + host},
 		{"a floor that is estimated", nil, archive("int getentropy(void *, unsigned long); int f(void) { return getentropy(0, 0); }"), "linux/any glibc", "linux/" + host + " glibc 2.25"},
 		{"a floor of the user's word", nil, archive("int getentropy(void *, unsigned long); int f(void) { return getentropy(0, 0); }"), "linux/any glibc 2.17", "linux/" + host + " glibc 2.17"},
+		{"the floor of a shared twin, with which nothing is to be guessed", nil, archive("unsigned long strlcpy(char *, const char *, unsigned long); char b[2]; int f(void) { return strlcpy(b, b, 1); }") +
+			" && printf 'int f(void) { return 0; } int puts(const char *); int g(void) { return puts(\"\"); }' > b.c && cc -shared -fPIC b.c -o liba.so.1 && rm b.c", "", "linux/" + host + " glibc 2.2.5"},
 		{"musl has no floors", nil, archive("int getentropy(void *, unsigned long); int f(void) { return getentropy(0, 0); }"), "linux/any musl", "linux/" + host + " musl"},
 	} {
 		got, err := tree(t, c.files, c.command).Platform(parse(t, c.given))
