@@ -1,18 +1,13 @@
 package cli
 
 import (
-	"cmp"
-	"context"
 	"fmt"
-	"os"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ocipkg/ocipkg"
 	"github.com/ocipkg/ocipkg/internal/errdef"
-	"github.com/ocipkg/ocipkg/platform"
 )
 
 func (a *app) pushCommand() *cobra.Command {
@@ -45,7 +40,8 @@ NAME, from which each build takes what fits its target.`,
 			if len(names) != 1 {
 				return errdef.Errorf(errdef.ErrUsage, "%s are %d sources, which are pushed under one name after them; there are %d; usage: %s", strings.Join(sources, " "), len(sources), len(names), cmd.UseLine())
 			}
-			return a.pushOne(cmd, names[0], sources, options, client.PushIndex)
+			pushed, err := client.PushIndex(cmd.Context(), names[0], sources, options)
+			return a.pushed(cmd, []ocipkg.Pushed{pushed}, err)
 		},
 	}
 	flags.addContent(cmd)
@@ -63,9 +59,13 @@ func splitSources(args []string) (sources, names []string) {
 	return args[:n], args[n:]
 }
 
-// pushed prints what was pushed, some of which may have been before an error.
+// pushed prints what was pushed. Of several names some may have been before an
+// error.
 func (a *app) pushed(cmd *cobra.Command, pushed []ocipkg.Pushed, err error) error {
 	for _, p := range pushed {
+		if p.Name == "" {
+			continue
+		}
 		a.note(fmt.Sprintf("pushed %s (%s sent)", p.Name, byteSize(p.Sent)))
 	}
 	if err != nil {
@@ -75,60 +75,6 @@ func (a *app) pushed(cmd *cobra.Command, pushed []ocipkg.Pushed, err error) erro
 		return a.resultJSON(cmd, pushed)
 	}
 	return a.result(cmd, pushed[0].Descriptor.Digest.String())
-}
-
-// pushOne pushes with a method of the client, and prints the result.
-func (a *app) pushOne(cmd *cobra.Command, name string, sources []string, options ocipkg.PackOptions, push func(context.Context, string, []string, ocipkg.PackOptions) (ocipkg.Pushed, error)) error {
-	pushed, err := push(cmd.Context(), name, sources, options)
-	if err != nil {
-		return err
-	}
-	return a.pushed(cmd, []ocipkg.Pushed{pushed}, nil)
-}
-
-func (a *app) indexCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "index",
-		Short: "Gather packages for several platforms under one name",
-		Args:  unknownCommand,
-		RunE:  func(cmd *cobra.Command, args []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(
-		a.indexSubcommand("create NAME SOURCE…", "Write an image index of packages", `Write an image index of packages, one for each platform, under NAME. What the
-name stood for before is replaced. SOURCE is a package in a registry, usually
-one that a job pushed by digest, or what push takes. The digest is printed.`,
-			"  digest=$(ocipkg push install ghcr.io/acme/zstd@)      # in each job\n  ocipkg index create ghcr.io/acme/zstd:1.5 ghcr.io/acme/zstd@sha256:… ghcr.io/acme/zstd@sha256:…",
-			(*ocipkg.Client).PushIndex),
-		a.indexSubcommand("add NAME SOURCE…", "Add packages to an image index", `Add packages to the image index under NAME, or make it; one that is there for
-the same platform is replaced. Several jobs may add to one index at the same
-time, and none is lost. To that end each package also gets a tag of its own, such
-as 1.5--linux-amd64-glibc. The digest of the index is printed.`,
-			"  ocipkg index add ghcr.io/acme/zstd:1.5 zstd.tar",
-			(*ocipkg.Client).AddToIndex),
-	)
-	return cmd
-}
-
-func (a *app) indexSubcommand(use, short, long, example string, push func(*ocipkg.Client, context.Context, string, []string, ocipkg.PackOptions) (ocipkg.Pushed, error)) *cobra.Command {
-	var flags makeFlags
-	cmd := &cobra.Command{
-		Use: use, Short: short, Long: long, Example: example,
-		Args: usage(cobra.MinimumNArgs(2)),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			options, err := flags.options(a)
-			if err != nil {
-				return err
-			}
-			client := a.client()
-			defer client.Close()
-			return a.pushOne(cmd, args[0], args[1:], options, func(ctx context.Context, name string, sources []string, options ocipkg.PackOptions) (ocipkg.Pushed, error) {
-				return push(client, ctx, name, sources, options)
-			})
-		},
-	}
-	flags.addContent(cmd)
-	a.addJSON(cmd)
-	return cmd
 }
 
 func (a *app) getCommand() *cobra.Command {
@@ -189,51 +135,6 @@ func (a *app) stored(cmd *cobra.Command, p *ocipkg.Package) error {
 		return a.resultJSON(cmd, p)
 	}
 	return a.result(cmd, p.Digest.String())
-}
-
-// explain prints what there was to choose from.
-func (a *app) explain(c ocipkg.Choice) {
-	a.progress.clear()
-	fmt.Fprintf(os.Stderr, "target %s\n", c.Target)
-	w := tabwriter.NewWriter(os.Stderr, 0, 0, 2, ' ', 0)
-	for _, candidate := range c.Candidates {
-		mark := "-"
-		if candidate.Taken {
-			mark, candidate.Reason = "taken", cmp.Or(candidate.Reason, "fits best")
-		}
-		fmt.Fprintf(w, "%s\t%.19s\t%s\t%s\n", mark, candidate.Digest, candidate.Platform, candidate.Reason)
-	}
-	_ = w.Flush() // as for all that is printed there
-}
-
-// addPlatform adds the flags that say what a build is for, and has them gathered
-// in platform, as the API takes it, before the command runs.
-func addPlatform(cmd *cobra.Command, target *string) {
-	var libc string
-	cmd.Flags().StringVar(target, "platform", "", "the target: `os/arch` or a triple (default: OCIPKG_TARGET, GOOS/GOARCH, the host)")
-	cmd.Flags().StringVar(target, "target", "", "`TRIPLE`, the same as --platform")
-	cmd.Flags().StringVar(&libc, "libc", "", "the `LIBRARY` of the target: glibc, musl, or one with its version, glibc:2.28")
-	cmd.MarkFlagsMutuallyExclusive("platform", "target")
-	cmd.PreRunE = func(*cobra.Command, []string) error {
-		if libc == "" {
-			return nil
-		}
-		on, err := platform.Target(*target)
-		if err == nil {
-			*target, err = withLibc(on, libc)
-		}
-		return err
-	}
-}
-
-// withLibc gives a platform with the C library of a flag in place of its own.
-func withLibc(p platform.Platform, libc string) (string, error) {
-	p.Libc, p.LibcVersion = "", ""
-	name := p.String() + " " + strings.Replace(libc, ":", " ", 1)
-	if _, err := platform.Parse(name); err != nil {
-		return "", fmt.Errorf("--libc %s: %w", libc, err)
-	}
-	return name, nil
 }
 
 func (a *app) imageDirectoryCommand() *cobra.Command {
