@@ -98,6 +98,9 @@ func (c *comparison) compare(name string, tool tool, paths []string) map[string]
 			continue
 		}
 		for fact := range said {
+			if fact == undecided {
+				continue
+			}
 			c.counts[fact[strings.IndexByte(fact, '/')+1:]]++
 		}
 		ours := c.ours[path]

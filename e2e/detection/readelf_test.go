@@ -85,7 +85,7 @@ var (
 	interpreter   = regexp.MustCompile(`\[Requesting program interpreter: (.*)\]`)
 	versionNeeded = regexp.MustCompile(`(?m)^  0x[0-9a-f]+:   Name: (\S+)  Flags: (\S.*?)  Version: `)
 	// Symbols may be of kinds, and sections of numbers, for which readelf has no name.
-	symbolEntry  = regexp.MustCompile(`^ *\d+: [0-9a-f]+ +\S+ +\S+ +(\w+|<.*?>: \d+) +\w+(?: +\[[A-Z<].*?\])? +(\w+|[\w ]*\[ *\w+\]) (.+)$`)
+	symbolEntry  = regexp.MustCompile(`^ *\d+: [0-9a-f]+ +\S+ +\S+ +(\w+|<.*?>: \d+) +\w+(?: +\[[A-Z<].*?\])? +([\w ]*\[ *\w+\]|\w+) (.+)$`)
 	noteOfSystem = regexp.MustCompile(`(?m)^ +OS: (\w+), ABI:`)
 	levelNeeded  = regexp.MustCompile(`x86 ISA needed: ([^\n]*)`)
 	armVersion   = regexp.MustCompile(`Tag_CPU_arch: (\S+)`)
