@@ -17,7 +17,7 @@ import (
 
 // runLimit ends a program that hangs, with its output in the report, well
 // before go test's own limit, which would leave files behind.
-const runLimit = 2 * time.Minute
+const runLimit = 5 * time.Minute
 
 // Result is how a program ended.
 type Result struct {
