@@ -59,7 +59,7 @@ func glibcVersion(loader string) string {
 	highest := ""
 	for _, name := range f.definedVersions() {
 		version, ok := strings.CutPrefix(name, "GLIBC_")
-		if ok && startsWithDigit(version) && CompareVersions(version, highest) > 0 {
+		if ok && IsVersion(version) && CompareVersions(version, highest) > 0 {
 			highest = version
 		}
 	}

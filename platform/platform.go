@@ -80,6 +80,7 @@ func (p Platform) Fits(target Platform) (reason string, ok bool) {
 		{"architecture", p.Architecture, target.Architecture},
 		{"libc", p.Libc, target.Libc},
 		{"environment", p.Env, target.Env},
+		{"C++ runtime", p.Cxx, target.Cxx},
 	} {
 		if f.have != "" && f.want != "" && f.have != f.want {
 			return f.what + " is " + f.have + ", not " + f.want, false
@@ -145,17 +146,20 @@ func Best(target Platform, candidates []Platform) (best int, reasons []string) {
 // prefer orders two platforms that both fit target: above zero when p serves it
 // better. Why says of q what p has over it.
 func prefer(target, p, q Platform) (d int, why string) {
-	if d := p.known() - q.known(); d != 0 {
-		return d, "fits, but says less of its platform than " + p.String()
+	if d := p.matches(target) - q.matches(target); d != 0 {
+		return d, "fits, but less of it is known to match than of " + p.String()
 	}
-	if p.Libc != q.Libc { // and the target's is not known
+	if mine, other := p.demands(target), q.demands(target); len(mine) != len(other) {
+		return len(other) - len(mine), "may fit, but is for " + strings.Join(other, " and ") + ", and what the target has is not known"
+	}
+	if p.Libc != q.Libc { // glibc before musl
 		return cmp.Compare(q.Libc, p.Libc), "may fit, but " + p.Libc + " is the likelier libc"
 	}
 	for _, f := range floors {
 		mine, other := f.of(&p), f.of(&q)
 		d := CompareVersions(mine, other)
 		switch {
-		case d == 0:
+		case d == 0 || f.needs(&p) != f.needs(&q):
 			continue
 		case f.of(&target) != "":
 			return d, "fits, but its " + f.needs(&p) + " is lower than " + mine + ", which fits too"
@@ -165,7 +169,7 @@ func prefer(target, p, q Platform) (d int, why string) {
 		}
 		return -d, "may fit, but needs " + f.needs(&q) + " " + other + ", and what the target has is not known"
 	}
-	return 0, "fits, but comes after another for the same"
+	return 0, "fits, but comes after another that serves as well"
 }
 
 // Unfit makes the error, of kind [errdef.ErrPlatform], for candidates of which
@@ -174,20 +178,61 @@ func Unfit(target Platform, where string, candidates []Platform, reasons []strin
 	if len(candidates) == 0 {
 		return errdef.Errorf(errdef.ErrPlatform, "%s has no packages in it", where)
 	}
-	have := make([]string, len(candidates))
+	const shown = 8
+	var have []string
 	for i, p := range candidates {
-		have[i] = p.String() + " (" + reasons[i] + ")"
+		if i == shown {
+			have = append(have, "and "+strconv.Itoa(len(candidates)-shown)+" more, which get --explain lists")
+			break
+		}
+		have = append(have, p.String()+" ("+reasons[i]+")")
 	}
 	return errdef.Errorf(errdef.ErrPlatform, "nothing in %s fits the target %s; there is %s", where, target, strings.Join(have, ", "))
 }
 
-func (p Platform) known() (n int) {
-	for _, f := range []string{p.OS, p.Architecture, p.Libc, p.Env} {
-		if f != "" {
+// matches counts what is known on both sides, and so the same.
+func (p Platform) matches(target Platform) (n int) {
+	for _, f := range [][2]string{{p.OS, target.OS}, {p.Architecture, target.Architecture}, {p.Libc, target.Libc}, {p.Env, target.Env}, {p.Cxx, target.Cxx}} {
+		if f[0] != "" && f[1] != "" {
 			n++
 		}
 	}
 	return n
+}
+
+// demands gives what p asks for that target does not say whether it has.
+func (p Platform) demands(target Platform) (all []string) {
+	for _, f := range [][2]string{{p.Libc, target.Libc}, {p.Env, target.Env}, {p.Cxx, target.Cxx}} {
+		if f[0] != "" && f[1] == "" {
+			all = append(all, f[0])
+		}
+	}
+	return all
+}
+
+// Clean gives p in the form in which platforms are compared, as that of a
+// document from elsewhere is not: v8, which every arm64 is, left out, and with
+// "invalid", which fits nothing, for what no platform can have.
+func (p Platform) Clean() Platform {
+	for _, f := range []*string{&p.OS, &p.Architecture, &p.Variant, &p.OSVersion, &p.Libc, &p.LibcVersion, &p.Env, &p.Cxx, &p.CxxVersion} {
+		if len(*f) > 64 || strings.Trim(*f, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._+-") != "" {
+			*f = "invalid"
+		}
+	}
+	if p.Architecture == "arm64" && p.Variant == "v8" || len(p.Variant) < 2 || p.Variant[0] != 'v' {
+		p.Variant = ""
+	}
+	return p
+}
+
+// IsVersion tells whether s is numbers with single dots between them.
+func IsVersion(s string) bool {
+	for number := range strings.SplitSeq(s, ".") {
+		if number == "" || strings.Trim(number, "0123456789") != "" {
+			return false
+		}
+	}
+	return true
 }
 
 // CompareVersions orders two versions of dotted numbers, or two variants of an
@@ -244,13 +289,7 @@ func FromOCI(oci OCI, annotations map[string]string) Platform {
 		p.Libc, p.LibcVersion = "glibc", brew
 	}
 	p.Cxx, p.CxxVersion, _ = strings.Cut(annotations[AnnotationCxx], " ")
-	if p.Architecture == "arm64" && p.Variant == "v8" {
-		p.Variant = "" // v8 is what every arm64 is
-	}
-	if len(p.Variant) < 2 || p.Variant[0] != 'v' {
-		p.Variant = ""
-	}
-	return p
+	return p.Clean()
 }
 
 // unknown is what Docker writes for a part of a platform that is not known: the

@@ -35,6 +35,8 @@ func TestTargetsAreReadAsCompilersAndDockerWriteThem(t *testing.T) {
 		"riscv64gc-unknown-linux-gnu":   {OS: "linux", Architecture: "riscv64", Libc: "glibc"},
 		"x86_64-linux-gnu.2.28":         {OS: "linux", Architecture: "amd64", Libc: "glibc", LibcVersion: "2.28"},
 		"x86_64-linux-gnux32":           {OS: "linux", Architecture: "amd64p32", Libc: "glibc"},
+		"aarch64-apple-ios-sim":         {OS: "ios", Architecture: "arm64", Env: "simulator"},
+		"linux/arm64/v8":                {OS: "linux", Architecture: "arm64"},
 		"linux/amd64 musl":              {OS: "linux", Architecture: "amd64", Libc: "musl"},
 		"aarch64-linux-gnu glibc 2.31":  {OS: "linux", Architecture: "arm64", Libc: "glibc", LibcVersion: "2.31"},
 	} {
@@ -42,7 +44,7 @@ func TestTargetsAreReadAsCompilersAndDockerWriteThem(t *testing.T) {
 			t.Errorf("Parse(%q) = %+v, %v; want %+v", target, got, err, want)
 		}
 	}
-	for _, target := range []string{"", "pdp11-dec-unix", "x86_64", "linux/", "/amd64", "linux/arm/7", "a/b/c/d", "x86_64-unknown-none", "linux/amd46", "lunix/amd64", "linux/amd64 uclibc", "aarch64-linux-gnu musl", "windows/amd64 glibc", "linux/amd64 2.28 2.29", "  ", "linux/amd64 glibc glibc 2.28 2.29"} {
+	for _, target := range []string{"", "pdp11-dec-unix", "x86_64", "linux/", "/amd64", "linux/arm/7", "a/b/c/d", "x86_64-unknown-none", "linux/amd46", "lunix/amd64", "linux/amd64 uclibc", "aarch64-linux-gnu musl", "windows/amd64 glibc", "linux/amd64 2.28 2.29", "  ", "linux/amd64 glibc glibc 2.28 2.29", "any", "x86_64-linux-gnu.zz", "linux/amd64 glibc 2.x"} {
 		if p, err := Parse(target); !errors.Is(err, errdef.ErrUsage) {
 			t.Errorf("Parse(%q) = %+v, %v; want a usage error", target, p, err)
 		}
@@ -90,6 +92,10 @@ func TestTheMostSpecificThenTheHighestFloorIsTaken(t *testing.T) {
 		candidates []Platform // the best first
 	}{
 		{"an exact libc, then one that is not known, then any platform", linux("glibc", "2.36"), []Platform{linux("glibc", "2.17"), linux("", ""), {}}},
+		{"one that asks for no libc when the target does not say which, then glibc", linux("", ""), []Platform{linux("", ""), linux("glibc", "2.38"), linux("musl", "")}},
+		{"one that is not for a simulator", Platform{OS: "ios", Architecture: "arm64"}, []Platform{{OS: "ios", Architecture: "arm64"}, {OS: "ios", Architecture: "arm64", Env: "simulator"}}},
+		{"the C++ runtime of the target", Platform{OS: "linux", Architecture: "amd64", Cxx: "libc++"}, []Platform{
+			{OS: "linux", Architecture: "amd64", Cxx: "libc++"}, {OS: "linux", Architecture: "amd64", Cxx: "libstdc++", CxxVersion: "3.4.30"}}},
 		{"of several floors the highest that the target has", linux("glibc", "2.36"), []Platform{linux("glibc", "2.28"), linux("glibc", "2.9"), linux("glibc", "2.38")}},
 		{"the lowest floor when the target does not say what it has", linux("glibc", ""), []Platform{linux("glibc", "2.9"), linux("glibc", "2.28"), linux("glibc", "")}},
 		{"glibc when the target does not say which libc", linux("", ""), []Platform{linux("glibc", "2.38"), linux("musl", "")}},
@@ -108,6 +114,9 @@ func TestTheMostSpecificThenTheHighestFloorIsTaken(t *testing.T) {
 					want = 0
 				}
 				best, reasons := Best(c.target, pair)
+				if _, fits := pair[1].Fits(c.target); !fits {
+					t.Errorf("%s: %v does not fit %v", c.name, pair[1], c.target)
+				}
 				if best != want || reasons[want] != "" || reasons[1-want] == "" {
 					t.Errorf("%s: of %v for %v, %d was taken: %q", c.name, pair, c.target, best, reasons)
 				}
@@ -242,6 +251,22 @@ func TestTriplesAndGoNamesAndOCIPlatformsCorrespond(t *testing.T) {
 	}
 }
 
+func TestWhatNoPlatformHasFitsNothing(t *testing.T) {
+	for _, p := range []Platform{
+		{OS: "linux\nFAKE", Architecture: "amd64"},
+		{OS: "linux", Architecture: "amd64", Libc: "\x1b[2J"},
+		{OS: strings.Repeat("x", 65), Architecture: "amd64"},
+	} {
+		clean := p.Clean()
+		if _, fits := clean.Fits(Platform{OS: "linux", Architecture: "amd64", Libc: "glibc"}); fits || strings.ContainsAny(clean.String(), "\n\x1b") {
+			t.Errorf("%q becomes %q, which fits", p, clean)
+		}
+	}
+	if got := (Platform{OS: "linux", Architecture: "amd64", Variant: "é"}).Clean().Variant; got != "" {
+		t.Errorf("a variant that is none is kept: %q", got)
+	}
+}
+
 func TestAHomebrewIndexIsRead(t *testing.T) {
 	for _, c := range []struct {
 		oci         OCI
@@ -299,8 +324,10 @@ func TestTheTargetIsTheFirstThatApplies(t *testing.T) {
 		{"GOOS and GOARCH", "", map[string]string{"GOOS": "darwin", "GOARCH": "arm64"}, "darwin/arm64"},
 		{"the libc from CC", "", map[string]string{"GOOS": "linux", "GOARCH": "s390x", "CC": "s390x-linux-musl-gcc"}, "linux/s390x musl"},
 		{"the libc from the target of CC", "", map[string]string{"GOOS": "linux", "GOARCH": "arm64", "CC": "zig cc -target aarch64-linux-gnu.2.28"}, "linux/arm64 glibc 2.28"},
-		{"the target of CC, when it is of the same kind", "", map[string]string{"GOOS": "linux", "GOARCH": "s390x", "CC": "clang --target=aarch64-linux-musl"}, "linux/s390x musl"},
+		{"the target of CC says nothing of another architecture", "", map[string]string{"GOOS": "linux", "GOARCH": "s390x", "CC": "clang --target=aarch64-linux-musl"}, "linux/s390x"},
 		{"a cross-compiler's libc has no known version", "", map[string]string{"GOOS": "linux", "GOARCH": "arm64", "CC": "/usr/bin/aarch64-linux-gnu-gcc-12"}, "linux/arm64 glibc"},
+		{"a compiler is called musl by its name, not by an option or a place", "", map[string]string{"GOOS": "linux", "GOARCH": "s390x", "CC": "/opt/musl/bin/gcc -std=gnu17"}, "linux/s390x"},
+		{"a compiler behind a cache", "", map[string]string{"GOOS": "linux", "GOARCH": "s390x", "CC": "ccache musl-gcc"}, "linux/s390x musl"},
 		{"the variants of Go", "", map[string]string{"GOOS": "linux", "GOARCH": "arm", "GOARM": "6,softfloat"}, "linux/arm/v6"},
 		{"cgo on Windows is GNU's", "", map[string]string{"GOOS": "windows", "GOARCH": "amd64", "GOAMD64": "v2"}, "windows/amd64/v2 gnu"},
 		{"macOS at the version that is built for", "", map[string]string{"GOOS": "darwin", "GOARCH": "arm64", "MACOSX_DEPLOYMENT_TARGET": "12.3"}, "darwin/arm64 12.3"},

@@ -42,6 +42,9 @@ var systems = map[string]string{
 // is of kind [errdef.ErrUsage].
 func Parse(target string) (Platform, error) {
 	words := strings.Fields(target)
+	if target == open {
+		return Platform{}, errdef.Errorf(errdef.ErrUsage, "a build is for one platform, and not for %q: write it as os/architecture, such as linux/arm64, or as a target triple", target)
+	}
 	if len(words) == 0 {
 		return Platform{}, errdef.Errorf(errdef.ErrUsage, "%q is not a platform: write it as os/architecture, such as linux/arm64, or as a target triple", target)
 	}
@@ -57,17 +60,15 @@ func Parse(target string) (Platform, error) {
 		var version string
 		word := rest[0]
 		rest = rest[1:]
-		if len(rest) > 0 && startsWithDigit(rest[0]) {
+		if len(rest) > 0 && IsVersion(rest[0]) {
 			version, rest = rest[0], rest[1:]
 		}
 		if !p.runtime(word, version) {
 			return Platform{}, errdef.Errorf(errdef.ErrUsage, "%q is not a platform: %q does not go with %s; write a C library after it, as in \"linux/amd64 glibc 2.28\"", target, strings.TrimSpace(word+" "+version), words[0])
 		}
 	}
-	return p, nil
+	return p.Clean(), nil
 }
-
-func startsWithDigit(s string) bool { return s != "" && s[0] >= '0' && s[0] <= '9' }
 
 // runtime takes in one of the words that follow a platform, with the version
 // after it, and tells whether it makes sense there.
@@ -89,7 +90,7 @@ func (p *Platform) runtime(word, version string) bool {
 	case "simulator", "macabi":
 		return version == "" && set(&p.Env, word)
 	}
-	return p.OS != "linux" && startsWithDigit(word) && version == "" && set(&p.OSVersion, word)
+	return p.OS != "linux" && IsVersion(word) && version == "" && set(&p.OSVersion, word)
 }
 
 // fromSlashes reads os/architecture[/variant]; "any" stands for what is open.
@@ -146,19 +147,25 @@ func FromTriple(triple string) (Platform, error) {
 	if p.OS == "" {
 		return Platform{}, errdef.Errorf(errdef.ErrUsage, "target %q has no operating system that is known here; give it as os/architecture, such as linux/arm64", triple)
 	}
-	abi := parts[len(parts)-1]
-	p.setABI(abi)
+	abi, version, versioned := strings.Cut(parts[len(parts)-1], ".")
+	if versioned && strings.HasPrefix(abi, "gnu") && !IsVersion(version) {
+		return Platform{}, errdef.Errorf(errdef.ErrUsage, "target %q has the version %q, which is none; write it as in gnu.2.28", triple, version)
+	}
+	p.setABI(abi, version)
 	if p.Architecture == "arm" && len(parts) == 3 && abi == "gnueabihf" {
 		p.Variant = "v7" // Debian's armhf is ARMv7, though its triple says only "arm"
 	}
 	return p, nil
 }
 
-// setABI reads the last part of a triple: the C library or the ABI. A version
-// may follow it, as Zig has it: gnu.2.28.
-func (p *Platform) setABI(abi string) {
-	abi, version, _ := strings.Cut(abi, ".")
+// setABI reads the last part of a triple: the C library or the ABI, with the
+// version that Zig writes after it, as in gnu.2.28.
+func (p *Platform) setABI(abi, version string) {
 	switch {
+	case p.OS == "ios" && (abi == "sim" || abi == "simulator"):
+		p.Env = "simulator"
+	case p.OS == "ios" && abi == "macabi":
+		p.Env = "macabi"
 	case p.OS == "windows" && abi == "msvc":
 		p.Env = "msvc"
 	case p.OS == "windows":
@@ -276,19 +283,42 @@ func (p Platform) compiledBy(cc string) Platform {
 			return p
 		}
 	}
-	switch {
+	switch libc, named := libcOf(words); {
 	case p.OS == "windows":
 		p.Env = "gnu" // the only one that cgo works with
 	case p.OS == "darwin":
 		p.OSVersion = os.Getenv("MACOSX_DEPLOYMENT_TARGET")
 		return p.Complete()
-	case p.OS != "linux":
-	case strings.Contains(cc, "musl"):
-		p.Libc = "musl"
-	case strings.Contains(cc, "gnu"):
-		p.Libc = "glibc" // of what version depends on where that compiler looks
+	case p.OS == "linux" && named:
+		p.Libc = libc // of what version depends on where that compiler looks
 	default:
 		return p.Complete()
 	}
 	return p
+}
+
+// libcOf gives the C library that a compiler's name says, as those of
+// x86_64-linux-gnu-gcc-12 and musl-clang do. Words is its command line, before
+// which a cache's may stand.
+func libcOf(words []string) (libc string, named bool) {
+	for _, word := range words {
+		name := strings.TrimSuffix(word[strings.LastIndexAny(word, `/\`)+1:], ".exe")
+		if slices.Contains([]string{"ccache", "sccache", "distcc", "env"}, name) {
+			continue
+		}
+		if strings.HasPrefix(name, "musl-") {
+			return "musl", true
+		}
+		parts := strings.Split(name, "-")
+		for i, part := range parts {
+			if i == 0 || !strings.HasPrefix(part, "gnu") && !strings.HasPrefix(part, "musl") {
+				continue
+			}
+			if p, err := FromTriple(strings.Join(parts[:i+1], "-")); err == nil && p.Libc != "" {
+				return p.Libc, true
+			}
+		}
+		return "", false
+	}
+	return "", false
 }
