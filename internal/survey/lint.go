@@ -39,7 +39,7 @@ func (s *Survey) Lint(options LintOptions) []string {
 		for _, info := range infos {
 			lintFile(info, s.estimate(c), options, func(format string, args ...any) { say(c.path, format, args...) })
 		}
-		if built := c.platform(); c.info.Conflict != nil {
+		if built := c.platform(options.Platform.Architecture); c.info.Conflict != nil {
 			say(c.path, "has members for different platforms: %v", c.info.Conflict)
 		} else if reason, ok := built.Fits(s.of(options.Platform)); !ok {
 			say(c.path, "is for another platform, %s: %s", built, reason)
@@ -58,7 +58,7 @@ func (s *Survey) Lint(options LintOptions) []string {
 // left out, or, where the package is said to be for any, that of its first file.
 func (s *Survey) of(p platform.Platform) platform.Platform {
 	if p.IsZero() {
-		p = s.compiled[0].platform()
+		p = s.compiled[0].platform("")
 	}
 	return platform.Platform{OS: p.OS, Architecture: p.Architecture, Libc: p.Libc, Env: p.Env}
 }

@@ -75,7 +75,10 @@ func (s *Survey) Platform(given platform.Platform) (platform.Platform, error) {
 		if c.info.Conflict != nil {
 			return sum, errdef.Errorf(errdef.ErrPlatform, "%s: %w; build it for one platform, or give --platform any", c.path, c.info.Conflict)
 		}
-		if !merge(&sum, c.platform()) {
+		if c.lacks(given.Architecture) {
+			return sum, errdef.Errorf(errdef.ErrPlatform, "%s is universal, and has no code for %s; leave the platform out, or give any", c.path, given.Architecture)
+		}
+		if !merge(&sum, c.platform(given.Architecture)) {
 			return sum, errdef.Errorf(errdef.ErrPlatform, "the files are for different platforms: %s; make a package for each, or give --platform any", s.list())
 		}
 	}
@@ -110,21 +113,39 @@ func (s *Survey) estimate(c compiled) string {
 }
 
 // platform gives the platform of one compiled file. A universal file is for
-// every architecture it has, which is left open.
-func (c compiled) platform() platform.Platform { return platformOf(c.info) }
-
-func platformOf(info *binfmt.File) platform.Platform {
-	if len(info.Slices) > 0 {
-		sum := platformOf(info.Slices[0])
-		sum.Architecture, sum.Variant = "", ""
+// every architecture it has, which is left open, with the floors of all; or,
+// where one architecture is asked for that it has, for that.
+func (c compiled) platform(architecture string) platform.Platform {
+	var sum platform.Platform
+	for i, slice := range c.info.Slices {
+		p := platformOf(slice)
+		if p.Architecture == architecture {
+			return p
+		}
+		p.Architecture, p.Variant = "", ""
+		if i == 0 {
+			sum = p
+		}
+		sum.OSVersion = higher(sum.OSVersion, p.OSVersion)
+	}
+	if len(c.info.Slices) > 0 {
 		return sum
 	}
+	return platformOf(c.info)
+}
+
+func platformOf(info *binfmt.File) platform.Platform {
 	return platform.Platform{
 		OS: info.Platform.OS, Architecture: info.Platform.Architecture, Variant: info.Platform.Variant,
 		OSVersion: info.OSVersion, Env: info.Env,
 		Libc: info.Libc, LibcVersion: info.LibcVersion,
 		Cxx: info.CXXRuntime, CxxVersion: info.CXXVersion,
 	}
+}
+
+// lacks tells whether a file is universal, and has no code for an architecture.
+func (c compiled) lacks(architecture string) bool {
+	return architecture != "" && len(c.info.Slices) > 0 && c.platform(architecture).Architecture == ""
 }
 
 // merge adds what another file of the package is for: the same, or more
@@ -154,7 +175,7 @@ func (s *Survey) list() string {
 			parts = append(parts, fmt.Sprintf("and %d more", len(s.compiled)-shown))
 			break
 		}
-		parts = append(parts, c.path+" is for "+c.platform().String())
+		parts = append(parts, c.path+" is for "+c.platform("").String())
 	}
 	return strings.Join(parts, ", ")
 }

@@ -93,7 +93,8 @@ func TestThePlatformIsThatOfAllFilesTogether(t *testing.T) {
 		{"what the bytes do not say", map[string]string{"a.o": "elf-aarch64-linux-gnu"}, "", "aarch64-linux-musl", "linux/arm64 musl"},
 		{"the libc of a shared twin", map[string]string{"a.so": "elf-amd64-musl-shared", "a.o": "elf-amd64-v3"}, "", "", "linux/amd64/v3 musl"},
 		{"macOS and its version", map[string]string{"a.o": "macho-arm64"}, "", "darwin/arm64 99", "darwin/arm64 99"},
-		{"a universal library is for all that it has", map[string]string{"a.a": "macho-universal-archive"}, "", "", "darwin/any 10.13"},
+		{"a universal library is for all that it has", map[string]string{"a.a": "macho-universal-archive"}, "", "", "darwin/any 12.0"},
+		{"one part of a universal library", map[string]string{"a.a": "macho-universal-archive"}, "", "darwin/amd64", "darwin/amd64 10.13"},
 		{"no floor where the libc is not known", nil, archive("int getentropy(void *, unsigned long); int f(void) { return getentropy(0, 0); }"), "", "linux/" + host},
 		{"a floor that is estimated", nil, archive("int getentropy(void *, unsigned long); int f(void) { return getentropy(0, 0); }"), "linux/any glibc", "linux/" + host + " glibc 2.25"},
 		{"a floor of the user's word", nil, archive("int getentropy(void *, unsigned long); int f(void) { return getentropy(0, 0); }"), "linux/any glibc 2.17", "linux/" + host + " glibc 2.17"},
@@ -119,6 +120,7 @@ func TestFilesForDifferentPlatformsAreRefusedByName(t *testing.T) {
 	}{
 		{map[string]string{"lib/a.o": "elf-aarch64-linux-gnu", "lib/b.o": "macho-arm64"}, "", []string{"lib/a.o is for linux/arm64", "lib/b.o is for darwin/arm64", "--platform any"}},
 		{map[string]string{"a.so": "elf-amd64-musl-shared"}, "linux/any glibc", []string{"glibc", "a.so is for linux/amd64 musl"}},
+		{map[string]string{"a.a": "macho-universal-archive"}, "darwin/386", []string{"a.a is universal", "no code for 386"}},
 		{map[string]string{"a.o": "coff-msvc"}, "x86_64-w64-mingw32", []string{"windows/amd64 gnu", "a.o is for windows/amd64 msvc"}},
 	} {
 		_, err := tree(t, c.files, "").Platform(parse(t, c.given))
