@@ -37,6 +37,9 @@ func (c *Client) pushIndex(ctx context.Context, name string, sources []string, o
 		return Pushed{}, err
 	}
 	t.manifests = append(t.manifests, document{desc, raw})
+	if err := c.retireSlots(ctx, t.to, t.ref.Tag); err != nil {
+		return Pushed{}, err
+	}
 	if err := t.send(ctx, t.ref.Tag); err != nil {
 		return Pushed{}, err
 	}
@@ -50,7 +53,8 @@ func (c *Client) pushIndex(ctx context.Context, name string, sources []string, o
 // Several may add to one index at the same time, and none is lost, though
 // registries cannot write on a condition: each package also gets a tag of its
 // own, TAG--OS-ARCHITECTURE[-LIBC], and each writer writes the index of all that
-// have one, until no more have come.
+// have one, until no more have come. After one that failed, or was killed, add
+// again: what it wrote may lack what came in meanwhile, until the next one writes.
 func (c *Client) AddToIndex(ctx context.Context, name string, sources []string, options PackOptions) (Pushed, error) {
 	pushed, err := c.addToIndex(ctx, name, sources, options)
 	if err != nil {
@@ -124,22 +128,20 @@ func (g *gathering) add(ctx context.Context, source string, options PackOptions)
 	if err != nil {
 		return err
 	}
+	root.Annotations, root.Platform = nil, nil // a layout's, and no index's of packages
 	descs := []Descriptor{root}
 	if artifact.IsIndex(root) {
 		raw, err := artifact.ReadBlob(ctx, from, root, artifact.MaxManifest)
 		if err != nil {
 			return err
 		}
-		index, err := artifact.ParseIndex(raw)
-		if err != nil {
-			return fmt.Errorf("index %s: %w", root.Digest, err)
+		var others int
+		if descs, others, err = packagesOf(root, raw); err != nil {
+			return err
 		}
-		descs = nil
-		for _, candidate := range artifact.Candidates(index) {
-			descs = append(descs, candidate.Descriptor)
-		}
+		g.client.warnOfOthers(root, others)
 		if len(descs) == 0 {
-			return errdef.Errorf(errdef.ErrUsage, "the index has no packages in it")
+			return errdef.Errorf(errdef.ErrPlatform, "the index has no packages in it")
 		}
 	}
 	for _, desc := range descs {
@@ -147,11 +149,7 @@ func (g *gathering) add(ctx context.Context, source string, options PackOptions)
 		if err != nil {
 			return err
 		}
-		if artifact.IsIndex(root) {
-			g.members = append(g.members, artifact.MemberOf(pkg, desc))
-		} else {
-			g.members = append(g.members, artifact.MemberOf(pkg, Descriptor{}))
-		}
+		g.members = append(g.members, artifact.MemberOf(pkg, desc))
 		// What is in the repository already is whole there.
 		if from != artifact.Fetcher(g.to) {
 			if err := g.plan(ctx, from, desc); err != nil {
@@ -160,6 +158,32 @@ func (g *gathering) add(ctx context.Context, source string, options PackOptions)
 		}
 	}
 	return nil
+}
+
+// packagesOf gives the entries of an index that are packages, and how many others
+// there are. One that is an index is an error.
+func packagesOf(root Descriptor, raw []byte) (descs []Descriptor, others int, err error) {
+	index, err := artifact.ParseIndex(raw)
+	if err != nil {
+		return nil, 0, fmt.Errorf("index %s: %w", root.Digest, err)
+	}
+	for _, desc := range index.Manifests {
+		if artifact.IsIndex(desc) {
+			return nil, 0, errdef.Errorf(errdef.ErrUsage, "index %s names another index, %s, which cannot be part of one", root.Digest, desc.Digest)
+		}
+	}
+	for _, candidate := range artifact.Candidates(index) {
+		descs = append(descs, candidate.Descriptor)
+	}
+	return descs, len(index.Manifests) - len(descs), nil
+}
+
+// warnOfOthers tells of what is not taken along from an index: what is about its
+// packages as they were there, such as attestations.
+func (c *Client) warnOfOthers(root Descriptor, others int) {
+	if others > 0 {
+		c.warn(fmt.Sprintf("of the index %s, %d entries that are no packages, such as attestations, are left out", root.Digest, others))
+	}
 }
 
 // open opens a source of any kind.

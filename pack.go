@@ -241,6 +241,9 @@ func (o PackOptions) spec() (artifact.Spec, project.File, error) {
 
 // describe reads off the files what they are for and how they are linked.
 func (o PackOptions) describe(files []layer.File) (artifact.Spec, error) {
+	if o.MaxGlibc != "" && !platform.IsVersion(o.MaxGlibc) {
+		return artifact.Spec{}, errdef.Errorf(errdef.ErrUsage, "the newest glibc that the package may need is given as %q, which is no version; write it as 2.28", o.MaxGlibc)
+	}
 	spec, file, err := o.spec()
 	if err != nil {
 		return spec, err

@@ -84,6 +84,9 @@ func parseNames(names []string) ([]reference.Reference, error) {
 // parseDestination reads where to push. The tag is empty for REPOSITORY@, which
 // gives what is pushed no name but its digest.
 func parseDestination(name string) (reference.Reference, error) {
+	if isLayout(name) {
+		return reference.Reference{}, errdef.Errorf(errdef.ErrUsage, "%s is a file or a layout, and stands where a name in a registry is wanted: push takes its sources before the names, and index the name first", name)
+	}
 	if repository, ok := strings.CutSuffix(name, "@"); ok {
 		ref, err := reference.ParseRepository(repository)
 		if err == nil && (ref.Tag != "" || ref.Digest != "") {
@@ -149,6 +152,9 @@ func (c *Client) openOrPack(ctx context.Context, source string, named bool, opti
 func (c *Client) pushTo(ctx context.Context, from artifact.Fetcher, root Descriptor, ref reference.Reference) (Pushed, error) {
 	p := &push{client: c, to: c.registry.Repository(ref)}
 	if err := p.plan(ctx, from, root); err != nil {
+		return Pushed{}, err
+	}
+	if err := c.retireSlots(ctx, p.to, ref.Tag); err != nil {
 		return Pushed{}, err
 	}
 	if err := p.send(ctx, ref.Tag); err != nil {

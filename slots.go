@@ -63,6 +63,9 @@ const maxTag = 128 // characters, of the distribution specification
 func newSlots(c *Client, repo *registry.Repository, tag string, own []artifact.Member) (*slots, error) {
 	s := &slots{client: c, repo: repo, tag: tag, own: filled{}, known: map[digest.Digest]artifact.Member{}}
 	for _, m := range own {
+		if m.Foreign {
+			return nil, errdef.Errorf(errdef.ErrUsage, "%s does not say itself what it is for (%s): only the index that it is in does, and other writers would not know; use: ocipkg index create", m.Descriptor.Digest, m.Platform)
+		}
 		if err := s.own.put(m); err != nil {
 			return nil, err
 		}
@@ -142,42 +145,80 @@ func (s *slots) read(ctx context.Context) (filled, error) {
 		tags = append(tags, s.tagOf(slot))
 	}
 	slices.Sort(tags)
-	all := filled{}
-	for _, tag := range slices.Compact(tags) {
-		slot, ok := strings.CutPrefix(tag, s.tag+slotMark)
-		if !ok {
-			continue
-		}
-		m, err := s.tagged(ctx, tag)
-		if errors.Is(err, errdef.ErrNotFound) {
-			continue // it was removed meanwhile
-		}
-		if err != nil {
-			return nil, err
-		}
-		if is, err := m.Slot(); err == nil && is == slot { // else it is a name of somebody's own
-			all[slot] = m
-		}
-	}
-	published, err := s.published(ctx)
+	all, err := s.published(ctx)
 	if err != nil {
 		return nil, err
 	}
-	for slot, m := range published {
-		if _, ok := all[slot]; !ok {
+	for _, tag := range slices.Compact(tags) {
+		slot, m, err := s.tagged(ctx, tag)
+		if err != nil {
+			return nil, err
+		}
+		if slot != "" {
 			all[slot] = m
 		}
 	}
 	return all, nil
 }
 
-// tagged reads the package under a tag; its zero value when it is none.
-func (s *slots) tagged(ctx context.Context, tag string) (artifact.Member, error) {
-	desc, err := s.repo.Resolve(ctx, tag)
-	if err != nil || artifact.IsIndex(desc) {
-		return artifact.Member{}, err
+// tagged gives the slot that a tag is, and the package in it; the slot is empty
+// when the tag is none, or is retired.
+func (s *slots) tagged(ctx context.Context, tag string) (slot string, m artifact.Member, err error) {
+	slot, ok := strings.CutPrefix(tag, s.tag+slotMark)
+	if !ok {
+		return "", m, nil
 	}
-	return s.member(ctx, desc)
+	desc, err := s.repo.Resolve(ctx, tag)
+	if errors.Is(err, errdef.ErrNotFound) || err == nil && artifact.IsIndex(desc) {
+		return "", m, nil // removed meanwhile, or retired
+	}
+	if err != nil {
+		return "", m, err
+	}
+	if m, err = s.member(ctx, desc); err != nil {
+		return "", m, err
+	}
+	if is, err := m.Slot(); err != nil || is != slot {
+		return "", m, nil // a name of somebody's own
+	}
+	return slot, m, nil
+}
+
+// retireSlots empties the slots of the index under a tag, before something else
+// is published under that: what they have is not to come back when somebody adds
+// to it. Registries may refuse to delete a tag, so that an empty index takes the
+// package's place. It asks no more than what the tag stands for when that is no
+// index.
+func (c *Client) retireSlots(ctx context.Context, repo *registry.Repository, tag string) error {
+	if tag == "" {
+		return nil
+	}
+	root, err := repo.Resolve(ctx, tag)
+	if err != nil || !artifact.IsIndex(root) {
+		return nil // if the registry cannot be asked, the push will say so
+	}
+	s := &slots{client: c, repo: repo, tag: tag, known: map[digest.Digest]artifact.Member{}}
+	tags, err := repo.Tags(ctx)
+	if err != nil {
+		return ctx.Err() // without a list of tags nobody could have added to it
+	}
+	desc, raw, err := artifact.BuildIndex(nil)
+	if err != nil {
+		return err
+	}
+	for _, name := range tags {
+		slot, _, err := s.tagged(ctx, name)
+		if err != nil {
+			return err
+		}
+		if slot == "" {
+			continue
+		}
+		if err := repo.PushManifest(ctx, desc, raw, name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // published gives what the tag of the index stands for now.
@@ -192,16 +233,15 @@ func (s *slots) published(ctx context.Context) (filled, error) {
 	}
 	descs := []Descriptor{root}
 	if artifact.IsIndex(root) {
-		index, err := artifact.ParseIndex(raw)
-		if err != nil {
-			return nil, fmt.Errorf("index %s: %w", root.Digest, err)
+		var others int
+		if descs, others, err = packagesOf(root, raw); err != nil {
+			return nil, err
 		}
-		descs = index.Manifests
+		if !s.taken { // the first time that it is read
+			s.client.warnOfOthers(root, others)
+		}
 	}
 	for _, desc := range descs {
-		if artifact.IsIndex(desc) {
-			return nil, errdef.Errorf(errdef.ErrUsage, "index %s names another index, so that it cannot be added to", root.Digest)
-		}
 		m, err := s.member(ctx, desc)
 		if err != nil {
 			return nil, err

@@ -128,7 +128,7 @@ func ParseConfig(raw []byte, layers int) (Config, error) {
 	}
 	c := Config{Layers: wire.Layers, CPS: wire.CPS, Requires: wire.Requires}
 	if wire.Platform != nil {
-		c.Platform = *wire.Platform
+		c.Platform = wire.Platform.Clean()
 	}
 	var err error
 	if c.Files, err = fromWire(wire.Files); err != nil {

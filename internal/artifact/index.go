@@ -23,17 +23,22 @@ type Member struct {
 	Platform   platform.Platform
 	// Annotations are those of the package.
 	Annotations map[string]string
+	// Foreign tells that the package itself does not say what it is for, but
+	// only the entry of the index that it is in.
+	Foreign bool
 }
 
 // MemberOf makes the entry of an index for a package. The platform of one that
-// does not say what it is for is taken from desc, the entry of the index that it
-// came from, if that has one.
+// does not say itself what it is for is that of desc, the entry of the index that
+// it came from, which is then kept as its publisher wrote it.
 func MemberOf(pkg *Package, desc ocispec.Descriptor) Member {
 	m := Member{Platform: pkg.Config.Platform, Annotations: pkg.Annotations()}
-	if !pkg.IsNative() {
-		if m.Platform = PlatformOf(desc); m.Platform.IsZero() {
-			m.Platform = pkg.ImagePlatform()
-		}
+	if m.Platform.IsZero() && desc.Platform != nil {
+		m.Platform, m.Descriptor, m.Foreign = PlatformOf(desc), desc, true
+		return m
+	}
+	if m.Platform.IsZero() {
+		m.Platform = pkg.ImagePlatform()
 	}
 	m.Descriptor = ocispec.Descriptor{
 		MediaType: pkg.Descriptor.MediaType, Digest: pkg.Descriptor.Digest, Size: pkg.Descriptor.Size,
@@ -43,11 +48,7 @@ func MemberOf(pkg *Package, desc ocispec.Descriptor) Member {
 	if !m.Platform.IsZero() {
 		m.Descriptor.Platform = &ocispec.Platform{OS: oci.OS, Architecture: oci.Architecture, Variant: oci.Variant, OSVersion: oci.OSVersion, OSFeatures: oci.OSFeatures}
 	}
-	if desc.Platform != nil && !pkg.IsNative() { // as its publisher wrote it
-		m.Descriptor.Platform, annotations = desc.Platform, desc.Annotations
-	}
 	if triple := m.Annotations[platform.AnnotationTarget]; triple != "" {
-		annotations = maps.Clone(annotations)
 		if annotations == nil {
 			annotations = map[string]string{}
 		}
@@ -92,10 +93,10 @@ func BuildIndex(members []Member) (ocispec.Descriptor, []byte, error) {
 	members = slices.CompactFunc(members, func(a, b Member) bool { return a.Descriptor.Digest == b.Descriptor.Digest })
 	index := ocispec.Index{
 		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex,
-		ArtifactType: ArtifactType, Annotations: common(members),
+		ArtifactType: ArtifactType, Annotations: common(members), Manifests: []ocispec.Descriptor{},
 	}
 	for i, m := range members {
-		if i > 0 && m.Platform == members[i-1].Platform {
+		if i > 0 && m.Platform.String() == members[i-1].Platform.String() {
 			return ocispec.Descriptor{}, nil, errdef.Errorf(errdef.ErrUsage, "%s and %s are both for %s, so that one of them would never be taken; leave one out", members[i-1].Descriptor.Digest, m.Descriptor.Digest, m.Platform)
 		}
 		if m.Descriptor.ArtifactType != ArtifactType {

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -90,7 +91,18 @@ func isCommandLine(err error) bool {
 
 // oneLine keeps an error on one line, whatever it was joined from.
 func oneLine(err error) string {
-	return strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+	return printable(strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; "))
+}
+
+// printable takes from a text what a terminal would not show but obey: parts of
+// it may be a package's own words.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\t' {
+			return '\uFFFD'
+		}
+		return r
+	}, text)
 }
 
 func exitCode(err error) int {
@@ -174,7 +186,7 @@ func (a *app) client() *ocipkg.Client {
 // warn tells the user about something that went on all the same.
 func (a *app) warn(line string) {
 	a.progress.clear()
-	fmt.Fprintln(os.Stderr, "ocipkg: warning:", line)
+	fmt.Fprintln(os.Stderr, "ocipkg: warning:", printable(line))
 }
 
 // note tells the user what was done, unless they want quiet.

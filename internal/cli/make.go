@@ -67,10 +67,8 @@ func (f *makeFlags) on() (string, error) {
 	case f.platform == "any":
 		return "", errdef.Errorf(errdef.ErrUsage, "--libc %s makes no sense with --platform any; leave one of them out", f.libc)
 	}
-	if _, err := platform.Parse(f.platform); err != nil {
-		return "", err
-	}
-	return f.platform + " " + strings.Replace(f.libc, ":", " ", 1), nil
+	words, err := libcWords(f.libc)
+	return f.platform + words, err
 }
 
 func (f *makeFlags) addAnnotations(cmd *cobra.Command) {

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ocipkg/ocipkg"
+	"github.com/ocipkg/ocipkg/internal/artifact"
 )
 
 func (a *app) addJSON(cmd *cobra.Command) {
@@ -107,13 +108,13 @@ func describe(in *ocipkg.Inspection) string {
 		name = in.Source
 	}
 	fmt.Fprintf(&b, "%s\ndigest    %s\n", name, in.Descriptor.Digest)
-	if len(in.Packages) == 0 {
+	if !artifact.IsIndex(in.Descriptor) {
 		fmt.Fprintf(&b, "platform  %s\nlayers    %d, %s\n", in.Platform, len(in.Layers), byteSize(in.Size))
 	}
 	for _, key := range slices.Sorted(maps.Keys(in.Annotations)) {
-		fmt.Fprintf(&b, "%s = %s\n", key, strings.Join(strings.Fields(in.Annotations[key]), " "))
+		fmt.Fprintf(&b, "%s = %s\n", printable(key), printable(strings.Join(strings.Fields(in.Annotations[key]), " ")))
 	}
-	if len(in.Packages) > 0 {
+	if artifact.IsIndex(in.Descriptor) {
 		writePlatforms(&b, in.Packages)
 	}
 	writeTree(&b, newTree(in.Files), "")

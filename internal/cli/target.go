@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ocipkg/ocipkg"
+	"github.com/ocipkg/ocipkg/internal/errdef"
 	"github.com/ocipkg/ocipkg/platform"
 )
 
@@ -50,10 +51,21 @@ func addPlatform(cmd *cobra.Command, target *string) {
 
 // withLibc gives a platform with the C library of a flag in place of its own.
 func withLibc(p platform.Platform, libc string) (string, error) {
-	p.Libc, p.LibcVersion = "", ""
-	name := p.String() + " " + strings.Replace(libc, ":", " ", 1)
-	if _, err := platform.Parse(name); err != nil {
-		return "", fmt.Errorf("--libc %s: %w", libc, err)
+	words, err := libcWords(libc)
+	if err != nil {
+		return "", err
 	}
-	return name, nil
+	p.Libc, p.LibcVersion = "", ""
+	name := p.String() + words
+	_, err = platform.Parse(name)
+	return name, err
+}
+
+// libcWords gives the value of --libc as it stands after a platform.
+func libcWords(libc string) (string, error) {
+	name, version, versioned := strings.Cut(libc, ":")
+	if name != "glibc" && name != "musl" || versioned && !platform.IsVersion(version) {
+		return "", errdef.Errorf(errdef.ErrUsage, "--libc %q is not known: write glibc, musl, or one of them with a version, as in glibc:2.28", libc)
+	}
+	return strings.TrimRight(" "+name+" "+version, " "), nil
 }
