@@ -42,11 +42,12 @@ var systems = map[string]string{
 // is of kind [errdef.ErrUsage].
 func Parse(target string) (Platform, error) {
 	words := strings.Fields(target)
+	const howToWrite = "write it as os/architecture, such as linux/arm64, or as a target triple"
 	if target == open {
-		return Platform{}, errdef.Errorf(errdef.ErrUsage, "a build is for one platform, and not for %q: write it as os/architecture, such as linux/arm64, or as a target triple", target)
+		return Platform{}, errdef.Errorf(errdef.ErrUsage, "a build is for one platform, and not for %q: %s", target, howToWrite)
 	}
 	if len(words) == 0 {
-		return Platform{}, errdef.Errorf(errdef.ErrUsage, "%q is not a platform: write it as os/architecture, such as linux/arm64, or as a target triple", target)
+		return Platform{}, errdef.Errorf(errdef.ErrUsage, "%q is not a platform: %s", target, howToWrite)
 	}
 	read := FromTriple
 	if strings.Contains(words[0], "/") {
@@ -67,7 +68,10 @@ func Parse(target string) (Platform, error) {
 			return Platform{}, errdef.Errorf(errdef.ErrUsage, "%q is not a platform: %q does not go with %s; write a C library after it, as in \"linux/amd64 glibc 2.28\"", target, strings.TrimSpace(word+" "+version), words[0])
 		}
 	}
-	return p.Clean(), nil
+	if p = p.Clean(); p.IsZero() {
+		return p, errdef.Errorf(errdef.ErrUsage, "a build is for one platform, and not for %q: %s", target, howToWrite)
+	}
+	return p, nil
 }
 
 // runtime takes in one of the words that follow a platform, with the version
