@@ -149,7 +149,11 @@ func (g *gathering) add(ctx context.Context, source string, options PackOptions)
 		if err != nil {
 			return err
 		}
-		g.members = append(g.members, artifact.MemberOf(pkg, desc))
+		m := artifact.MemberOf(pkg, desc)
+		if m.Source = source; artifact.IsIndex(root) {
+			m.Source += " (" + desc.Digest.String() + ")"
+		}
+		g.members = append(g.members, m)
 		// What is in the repository already is whole there.
 		if from != artifact.Fetcher(g.to) {
 			if err := g.plan(ctx, from, desc); err != nil {

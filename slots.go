@@ -48,7 +48,7 @@ func (f filled) put(m artifact.Member) error {
 	}
 	if other, twice := f[slot]; twice && other.Descriptor.Digest != m.Descriptor.Digest {
 		return errdef.Errorf(errdef.ErrUsage, "%s (%s) and %s (%s) are for the same platform, %s, and to what is added each platform has one package; for several run: ocipkg index create",
-			other.Descriptor.Digest, other.Platform, m.Descriptor.Digest, m.Platform, slot)
+			other, other.Platform, m, m.Platform, slot)
 	}
 	f[slot] = m
 	return nil
@@ -64,7 +64,7 @@ func newSlots(c *Client, repo *registry.Repository, tag string, own []artifact.M
 	s := &slots{client: c, repo: repo, tag: tag, own: filled{}, known: map[digest.Digest]artifact.Member{}}
 	for _, m := range own {
 		if m.Foreign {
-			return nil, errdef.Errorf(errdef.ErrUsage, "%s does not say itself what it is for (%s): only the index that it is in does, and other writers would not know; use: ocipkg index create", m.Descriptor.Digest, m.Platform)
+			return nil, errdef.Errorf(errdef.ErrUsage, "%s does not say itself what it is for (%s): only the index that it is in does, and other writers would not know; use: ocipkg index create", m, m.Platform)
 		}
 		if err := s.own.put(m); err != nil {
 			return nil, err

@@ -348,6 +348,13 @@ func TestTheTargetIsTheFirstThatApplies(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a system that is none is an error", func(t *testing.T) {
+		clear(t)
+		t.Setenv("GOOS", "plan10")
+		if _, err := Target(""); !errors.Is(err, errdef.ErrUsage) || !strings.Contains(err.Error(), "plan10") {
+			t.Errorf("got %v, want a usage error", err)
+		}
+	})
 	t.Run("a contradiction is an error", func(t *testing.T) {
 		clear(t)
 		t.Setenv("OCIPKG_TARGET", "linux/arm64")

@@ -203,6 +203,9 @@ func Target(explicit string) (Platform, error) {
 		return fromCargo(cargo)
 	}
 	fromGo, hasGo := fromGoEnv()
+	if hasGo && (!isKnown(systems, fromGo.OS) || !isArchitecture(fromGo.Architecture)) {
+		return fromGo, errdef.Errorf(errdef.ErrUsage, "GOOS/GOARCH is %s/%s, which is none that is known; set them as go tool dist list has them", fromGo.OS, fromGo.Architecture)
+	}
 	if named := os.Getenv("OCIPKG_TARGET"); named != "" {
 		p, err := Parse(named)
 		if err != nil {

@@ -100,8 +100,8 @@ func TestWhatCannotBeOneIndexIsRefused(t *testing.T) {
 		arguments []string
 		words     []string
 	}{
-		{[]string{"push", "macos.tar", "other.tar", repository + ":1"}, []string{"darwin/arm64 12.0", "leave one out"}},
-		{[]string{"index", "add", repository + ":1", "macos.tar", "other.tar"}, []string{"darwin-arm64", "index create"}},
+		{[]string{"push", "macos.tar", "other.tar", repository + ":1"}, []string{"macos.tar ", "other.tar ", "both for darwin/arm64 12.0", "leave one out"}},
+		{[]string{"index", "add", repository + ":1", "macos.tar", "other.tar"}, []string{"macos.tar", "other.tar", "darwin-arm64", "index create"}},
 		{[]string{"push", "macos.tar", "musl.tar"}, []string{"2 sources", "one name"}},
 		{[]string{"push", "macos.tar", repository + ":1@"}, []string{"leave the tag out"}},
 		{[]string{"index", "add", repository + "@", "macos.tar"}, []string{"tag"}},

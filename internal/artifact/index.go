@@ -23,10 +23,16 @@ type Member struct {
 	Platform   platform.Platform
 	// Annotations are those of the package.
 	Annotations map[string]string
+	// Source is what the user called it, for errors; empty for one that was
+	// found in a registry.
+	Source string
 	// Foreign tells that the package itself does not say what it is for, but
 	// only the entry of the index that it is in.
 	Foreign bool
 }
+
+// String names the package for an error.
+func (m Member) String() string { return cmp.Or(m.Source, m.Descriptor.Digest.String()) }
 
 // MemberOf makes the entry of an index for a package. The platform of one that
 // does not say itself what it is for is that of desc, the entry of the index that
@@ -97,7 +103,7 @@ func BuildIndex(members []Member) (ocispec.Descriptor, []byte, error) {
 	}
 	for i, m := range members {
 		if i > 0 && m.Platform.String() == members[i-1].Platform.String() {
-			return ocispec.Descriptor{}, nil, errdef.Errorf(errdef.ErrUsage, "%s and %s are both for %s, so that one of them would never be taken; leave one out", members[i-1].Descriptor.Digest, m.Descriptor.Digest, m.Platform)
+			return ocispec.Descriptor{}, nil, errdef.Errorf(errdef.ErrUsage, "%s and %s are both for %s, so that one of them would never be taken; leave one out", members[i-1], m, m.Platform)
 		}
 		if m.Descriptor.ArtifactType != ArtifactType {
 			index.ArtifactType = ""

@@ -51,7 +51,7 @@ func hostGlibc(t *testing.T) (symbols map[string]hostSymbol, version string) {
 		}
 	}
 	if base == 0 || symbols["puts"].current == "" {
-		t.Skip("not on glibc, or on an architecture that the table does not have")
+		return // not on glibc, or on an architecture that the table does not have
 	}
 	return symbols, version
 }
