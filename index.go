@@ -37,9 +37,6 @@ func (c *Client) pushIndex(ctx context.Context, name string, sources []string, o
 		return Pushed{}, err
 	}
 	t.manifests = append(t.manifests, document{desc, raw})
-	if err := c.retireSlots(ctx, t.to, t.ref.Tag); err != nil {
-		return Pushed{}, err
-	}
 	if err := t.send(ctx, t.ref.Tag); err != nil {
 		return Pushed{}, err
 	}

@@ -154,9 +154,6 @@ func (c *Client) pushTo(ctx context.Context, from artifact.Fetcher, root Descrip
 	if err := p.plan(ctx, from, root); err != nil {
 		return Pushed{}, err
 	}
-	if err := c.retireSlots(ctx, p.to, ref.Tag); err != nil {
-		return Pushed{}, err
-	}
 	if err := p.send(ctx, ref.Tag); err != nil {
 		return Pushed{}, err
 	}
@@ -201,6 +198,9 @@ func (p *push) send(ctx context.Context, tag string) error {
 		var tags []string
 		if tag != "" && i == len(p.manifests)-1 {
 			tags = []string{tag}
+			if err := p.client.retireSlots(ctx, p.to, tag); err != nil {
+				return err
+			}
 		}
 		if err := p.to.PushManifest(ctx, m.desc, m.raw, tags...); err != nil {
 			return err

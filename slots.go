@@ -92,6 +92,7 @@ const maxRounds = 1000
 // slots. Of the writer that writes last, what it read before and after were the
 // same; what was put into a slot later has a writer that has yet to write.
 func (s *slots) add(ctx context.Context) (Descriptor, error) {
+	ctx = s.repo.Writing(ctx)
 	before, err := s.read(ctx)
 	if err != nil {
 		return Descriptor{}, err
@@ -193,6 +194,7 @@ func (c *Client) retireSlots(ctx context.Context, repo *registry.Repository, tag
 	if tag == "" {
 		return nil
 	}
+	ctx = repo.Writing(ctx)
 	root, err := repo.Resolve(ctx, tag)
 	if err != nil || !artifact.IsIndex(root) {
 		return nil // if the registry cannot be asked, the push will say so

@@ -75,6 +75,12 @@ func acceptManifests() http.Header {
 	return http.Header{"Accept": {strings.Join(artifact.ManifestTypes, ", ")}}
 }
 
+// Writing gives a context for what is asked in the course of a push: it has the
+// push's token, and credentials that are refused are the end of it.
+func (r *Repository) Writing(ctx context.Context) context.Context {
+	return forWriting(ctx, r.remote.Reference)
+}
+
 // Resolve asks what a tag stands for, without fetching it where the registry
 // tells.
 func (r *Repository) Resolve(ctx context.Context, tag string) (ocispec.Descriptor, error) {
