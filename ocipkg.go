@@ -5,9 +5,11 @@
 // files) or [Runnable] (a program as a container image): each writes an
 // OCI image layout, as a file or a directory, whose digest depends on the
 // content alone. A [Client] does the rest: [Client.Push] sends a layout, or a
-// directory in one step, to a registry; [Client.Get] brings a package into the
-// local store, verified and unpacked; [Client.Load] does so from a file;
-// [Client.Directory] says where it is, and [Client.Link] how a build links it.
+// directory in one step, to a registry; [Client.PushIndex] and
+// [Client.AddToIndex] gather packages for several platforms under one name;
+// [Client.Get] brings a package into the local store, verified and unpacked;
+// [Client.Load] does so from a file; [Client.Directory] says where it is, and
+// [Client.Link] how a build links it.
 //
 // Names of packages are references as container tools have them, such as
 // ghcr.io/acme/zstd:1.5 or ghcr.io/acme/zstd@sha256:…. Where a source or a

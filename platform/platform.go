@@ -211,8 +211,9 @@ func (p Platform) demands(target Platform) (all []string) {
 }
 
 // Clean gives p in the form in which platforms are compared, as that of a
-// document from elsewhere is not: v8, which every arm64 is, left out, and with
-// "invalid", which fits nothing, for what no platform can have.
+// document from elsewhere may not be: without v8, which every arm64 is, and
+// without a variant that is none; and with "invalid", which is no system's,
+// library's or ABI's name and above every version, for what cannot be one.
 func (p Platform) Clean() Platform {
 	for _, f := range []*string{&p.OS, &p.Architecture, &p.Variant, &p.OSVersion, &p.Libc, &p.LibcVersion, &p.Env, &p.Cxx, &p.CxxVersion} {
 		if len(*f) > 64 || strings.Trim(*f, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._+-") != "" {
