@@ -16,7 +16,6 @@ import (
 	"github.com/ocipkg/ocipkg/internal/errdef"
 	"github.com/ocipkg/ocipkg/internal/link"
 	"github.com/ocipkg/ocipkg/internal/project"
-	"github.com/ocipkg/ocipkg/internal/reference"
 	"github.com/ocipkg/ocipkg/internal/resolve"
 	"github.com/ocipkg/ocipkg/platform"
 )
@@ -82,24 +81,24 @@ func (c *Client) cmake(ctx context.Context, name string, options CMakeOptions) e
 	)
 }
 
-// watched lists the files that decide what the packages are: the notes of what
-// their names stand for, which get renews, and one of each package that is never
+// watched lists the files that decide what the packages are: the lock, the notes
+// of what names stand for that it does not have, which get renews, and one of each package that is never
 // written again, so that CMake asks anew when it is gone.
 func (c *Client) watched(of *project.Project, all []*resolve.Node) []string {
 	var files []string
+	locked := false
 	for _, n := range all {
 		files = append(files, filepath.ToSlash(filepath.Join(filepath.Dir(n.Package.Root), "files")))
-		name := n.Name
-		if dependency, ok := of.Dependency(name); ok {
-			name = dependency.Reference()
+		locked = locked || n.Locked
+		if n.Locked || n.Ref.Digest != "" || n.Ref.Repository == "" {
+			continue // the lock decides, or it stands for the same forever
 		}
-		ref, err := reference.Parse(name)
-		if err != nil {
-			continue // a digest, which stands for the same forever
+		if _, err := os.Stat(c.store.RefPath(n.Ref)); err == nil {
+			files = append(files, filepath.ToSlash(c.store.RefPath(n.Ref)))
 		}
-		if _, err := os.Stat(c.store.RefPath(ref)); err == nil {
-			files = append(files, filepath.ToSlash(c.store.RefPath(ref)))
-		}
+	}
+	if locked {
+		files = append(files, filepath.ToSlash(of.LockPath()))
 	}
 	return files
 }

@@ -62,7 +62,11 @@ func (c *Client) Get(ctx context.Context, name string, options GetOptions) (*Pac
 	if err := c.open(); err != nil {
 		return nil, err
 	}
-	ref, err := named(name)
+	of, err := project.Find(".")
+	if err != nil {
+		return nil, fmt.Errorf("get: %w", err)
+	}
+	ref, err := namedIn(of, name)
 	if err != nil {
 		return nil, fmt.Errorf("get: %w", err)
 	}
@@ -73,6 +77,9 @@ func (c *Client) Get(ctx context.Context, name string, options GetOptions) (*Pac
 	explain, told := options.Explain, false
 	if explain != nil {
 		options.Explain = func(c Choice) { told = true; explain(c) }
+	}
+	if err := c.byLock(ctx, of, &ref, target); err != nil {
+		return nil, fmt.Errorf("get %s: %w", ref, err)
 	}
 	p, err := c.get(ctx, ref, target, options)
 	if err != nil {
@@ -86,7 +93,29 @@ func (c *Client) Get(ctx context.Context, name string, options GetOptions) (*Pac
 		c.warn(fmt.Sprintf("%s is for %s, and the target is %s: %s; it cannot be linked for that", ref, p.Platform, target, reason))
 	}
 	c.store.Use(p.Digest)
-	return toPackage(ref.String(), p), c.getRequired(ctx, ref, p, target)
+	return toPackage(ref.String(), p), c.getRequired(ctx, of, ref, p, target)
+}
+
+// byLock gives a name the digest that the project's lock has for it, and brings
+// what it has into the store.
+func (c *Client) byLock(ctx context.Context, of *project.Project, ref *reference.Reference, target Platform) error {
+	entry, err := of.Locked(*ref)
+	if err != nil || entry == nil {
+		if err == nil && c.Locked && ref.Digest == "" {
+			resolver := resolve.Resolver{Store: c.store, Project: of, Locked: true}
+			_, err = resolver.Package(ctx, ref.String()) // which says why not
+		}
+		return err
+	}
+	if ref.Digest == "" {
+		c.lockMoved(ctx, *ref, entry)
+		ref.Digest = entry.Digest
+	}
+	builds, err := lockedClosure(of, *ref, target)
+	if err == nil {
+		_, err = c.fetchLocked(ctx, builds)
+	}
+	return err
 }
 
 // named reads a name in a registry, or an alias of the project in the working
@@ -96,6 +125,11 @@ func named(name string) (reference.Reference, error) {
 	if err != nil {
 		return reference.Reference{}, err
 	}
+	return namedIn(of, name)
+}
+
+// namedIn is [named] for a project; nil has no aliases.
+func namedIn(of *project.Project, name string) (reference.Reference, error) {
 	if dependency, ok := of.Dependency(name); ok {
 		name = dependency.Reference()
 	}
@@ -103,16 +137,10 @@ func named(name string) (reference.Reference, error) {
 }
 
 // getRequired brings what a package requires into the store, too.
-func (c *Client) getRequired(ctx context.Context, of reference.Reference, p *store.Package, target Platform) error {
-	resolver := &resolve.Resolver{Store: c.store, Target: fixed(target), Fetcher: fetcher{c}}
-	for _, requirement := range p.Requires {
-		ref, err := requirement.Reference()
-		if err == nil {
-			_, _, err = resolver.Closure(ctx, []string{ref.String()})
-		}
-		if err != nil {
-			return fmt.Errorf("get what %s requires: %w", of, err)
-		}
+func (c *Client) getRequired(ctx context.Context, in *project.Project, of reference.Reference, p *store.Package, target Platform) error {
+	resolver := &resolve.Resolver{Store: c.store, Target: fixed(target), Fetcher: fetcher{c, in}, Project: in, Locked: c.Locked, Foreign: project.Foreign(".")}
+	if _, _, err := resolver.Requirements(ctx, of, p); err != nil {
+		return fmt.Errorf("get what %s requires: %w", of, err)
 	}
 	return nil
 }
@@ -352,9 +380,22 @@ func (c *Client) listed(name string, p *store.Package) Package {
 }
 
 // fetcher brings what is missing for a build into the store.
-type fetcher struct{ client *Client }
+type fetcher struct {
+	client *Client
+	in     *project.Project
+}
 
 func (f fetcher) Fetch(ctx context.Context, ref reference.Reference, target platform.Platform) (*store.Package, error) {
+	builds, err := lockedClosure(f.in, ref, target)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := f.client.fetchLocked(ctx, builds); err != nil {
+		return nil, fmt.Errorf("get %s: %w", ref, err)
+	}
+	if len(builds) > 0 {
+		return f.client.store.Package(builds[0].build.Digest)
+	}
 	p, err := f.client.get(ctx, ref, target, GetOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("get %s: %w", ref, err)

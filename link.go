@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/ocipkg/ocipkg/internal/errdef"
 	"github.com/ocipkg/ocipkg/internal/link"
@@ -72,6 +73,13 @@ func (c *Client) link(ctx context.Context, names []string, options LinkOptions) 
 	for _, n := range all {
 		changed = append(changed, filepath.ToSlash(filepath.Join(filepath.Dir(n.Package.Root), "link.json")))
 	}
+	if of := resolver.Project; of != nil {
+		changed = append(changed, filepath.ToSlash(filepath.Join(of.Root, project.FileName)))
+		// Of a file that is not there cargo says with each build that it changed.
+		if lock, err := of.Lock(); err == nil && lock != nil {
+			changed = append(changed, filepath.ToSlash(of.LockPath()))
+		}
+	}
 	target, err := resolver.Target()
 	if err != nil {
 		return "", err
@@ -98,9 +106,10 @@ func (c *Client) resolver(target string) (*resolve.Resolver, error) {
 	}
 	return &resolve.Resolver{
 		Store:   c.store,
-		Target:  func() (Platform, error) { return platform.Target(target) },
-		Fetcher: fetcher{c},
+		Target:  sync.OnceValues(func() (Platform, error) { return platform.Target(target) }),
+		Fetcher: fetcher{c, of},
 		Project: of,
+		Locked:  c.Locked,
 	}, nil
 }
 

@@ -32,6 +32,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/project"
 	"github.com/ocipkg/ocipkg/internal/registry"
 	"github.com/ocipkg/ocipkg/internal/store"
 	"github.com/ocipkg/ocipkg/platform"
@@ -75,6 +76,11 @@ type Client struct {
 	Anonymous bool
 	// UserAgent names the program to registries; empty is "ocipkg".
 	UserAgent string
+	// Locked takes packages only by digest or by the lock file of the project
+	// in the working directory, which must go with its project file; what is
+	// neither gives an error of kind [ErrLock]. OCIPKG_LOCKED and OCIPKG_FROZEN
+	// set it, too.
+	Locked bool
 	// Warn takes a line about something that went on all the same; nil drops
 	// it.
 	Warn func(line string)
@@ -128,6 +134,12 @@ func (c *Client) open() error {
 			options.Credentials = registry.DefaultCredentials()
 		}
 		c.registry = registry.New(options)
+		policy, err := project.PolicyFromEnv()
+		if err != nil {
+			c.err = err
+			return
+		}
+		c.Locked = c.Locked || policy.Locked
 		c.store, c.err = store.Open(c.Store)
 	})
 	return c.err

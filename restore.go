@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"os"
 	"os/exec"
 	"runtime"
 	"slices"
@@ -13,7 +12,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/ocipkg/ocipkg/internal/errdef"
 	"github.com/ocipkg/ocipkg/internal/gosource"
 	"github.com/ocipkg/ocipkg/internal/project"
 	"github.com/ocipkg/ocipkg/internal/reference"
@@ -65,11 +63,18 @@ func (c *Client) restore(ctx context.Context, patterns []string, options Restore
 	if err != nil {
 		return nil, err
 	}
-	asked, err := c.asked(ctx, patterns, target, options.Tags)
+	own, err := project.Find(".")
+	if err != nil {
+		return nil, err
+	}
+	asked, err := c.asked(ctx, own, patterns, target, options.Tags)
 	if err != nil {
 		return nil, err
 	}
 	r := &restorer{client: c, target: target, progress: progressSum{report: c.Progress}, all: map[string]Restored{}}
+	if r.fetched, err = c.restoreLocked(ctx, asked, target); err != nil {
+		return nil, err
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(restoreAtOnce())
 	for name, by := range asked {
@@ -90,21 +95,18 @@ func restoreAtOnce() int { return max(2, 8/runtime.GOMAXPROCS(0)) }
 
 // asker is what asks for a package.
 type asker struct {
-	what    string // for errors
-	foreign bool   // it is somebody else's source
+	what    string           // for errors
+	foreign bool             // it is somebody else's source
+	in      *project.Project // whose lock counts; nil for none
 }
 
 // asked gives the names that a build asks for, aliases replaced by what they
 // stand for.
-func (c *Client) asked(ctx context.Context, patterns []string, target Platform, tags string) (map[string]asker, error) {
+func (c *Client) asked(ctx context.Context, own *project.Project, patterns []string, target Platform, tags string) (map[string]asker, error) {
 	asked := map[string]asker{}
-	own, err := project.Find(".")
-	if err != nil {
-		return nil, err
-	}
 	if own != nil {
 		for _, d := range own.Dependencies {
-			asked[d.Reference()] = asker{what: project.FileName}
+			asked[d.Reference()] = asker{what: project.FileName, in: own}
 		}
 	}
 	if len(patterns) == 0 {
@@ -122,9 +124,9 @@ func (c *Client) asked(ctx context.Context, patterns []string, target Platform, 
 		if err != nil {
 			return nil, err
 		}
-		by := asker{what: "the Go package " + p.ImportPath, foreign: p.IsForeign() || project.Foreign(p.Dir)}
+		by := asker{what: "the Go package " + p.ImportPath, foreign: p.IsForeign() || project.Foreign(p.Dir), in: own.Within(of)}
 		for _, name := range p.CgoPkgConfig {
-			if dependency, ok := of.Dependency(name); ok {
+			if dependency, ok := by.in.Dependency(name); ok {
 				name = dependency.Reference()
 			} else if !reference.InPkgConfig(name) {
 				continue
@@ -138,19 +140,37 @@ func (c *Client) asked(ctx context.Context, patterns []string, target Platform, 
 	return asked, nil
 }
 
+// restoreLocked brings into the store what it lacks of what locks have.
+func (c *Client) restoreLocked(ctx context.Context, asked map[string]asker, target Platform) (fetched map[string]bool, err error) {
+	var all []lockedBuild
+	for name, by := range asked {
+		ref, err := by.in.Reference(name)
+		if err != nil {
+			return nil, err
+		}
+		builds, err := lockedClosure(by.in, ref, target)
+		if err != nil {
+			return nil, fmt.Errorf("%s, which %s asks for: %w", name, by.what, err)
+		}
+		all = append(all, builds...)
+	}
+	return c.fetchLocked(ctx, all)
+}
+
 // restorer restores several packages at once.
 type restorer struct {
 	client   *Client
 	target   Platform
 	progress progressSum
+	fetched  map[string]bool // by digest: what the lock had and the store had not
 
 	mu  sync.Mutex
 	all map[string]Restored // by digest and name
 }
 
 func (r *restorer) restore(ctx context.Context, name string, by asker) error {
-	fetched := &restoreFetcher{restorer: r, by: by, digests: map[string]bool{}}
-	resolver := &resolve.Resolver{Store: r.client.store, Target: fixed(r.target), Fetcher: fetched}
+	fetched := &restoreFetcher{restorer: r, digests: map[string]bool{}}
+	resolver := &resolve.Resolver{Store: r.client.store, Target: fixed(r.target), Fetcher: fetched, Project: by.in, Locked: r.client.Locked, Foreign: by.foreign}
 	_, all, err := resolver.Closure(ctx, []string{name})
 	if err != nil {
 		return fmt.Errorf("%s, which %s asks for: %w", name, by.what, err)
@@ -159,22 +179,19 @@ func (r *restorer) restore(ctx context.Context, name string, by asker) error {
 	defer r.mu.Unlock()
 	for _, node := range all {
 		key := node.Package.Digest + " " + node.Name
-		r.all[key] = Restored{Package: *toPackage(node.Name, node.Package), Fetched: fetched.digests[node.Package.Digest] || r.all[key].Fetched}
+		r.all[key] = Restored{Package: *toPackage(node.Name, node.Package), Fetched: r.fetched[node.Package.Digest] || fetched.digests[node.Package.Digest] || r.all[key].Fetched}
 	}
 	return nil
 }
 
-// restoreFetcher is a [resolve.Fetcher] for one asker, and notes what it brought.
+// restoreFetcher is a [resolve.Fetcher] for what no lock has, and notes what it
+// brought.
 type restoreFetcher struct {
 	*restorer
-	by      asker
 	digests map[string]bool
 }
 
 func (f *restoreFetcher) Fetch(ctx context.Context, ref reference.Reference, target platform.Platform) (*store.Package, error) {
-	if f.by.foreign && ref.Digest == "" && os.Getenv("OCIPKG_ALLOW_UNPINNED") != "1" {
-		return nil, errdef.Errorf(errdef.ErrVerification, "that source is not yours, and the name has no digest, so it may stand for anything by now; have its author run: ocipkg pin ./..., or trust it with OCIPKG_ALLOW_UNPINNED=1")
-	}
 	p, err := f.client.reporting(f.progress.part()).get(ctx, ref, target, GetOptions{})
 	if err == nil {
 		f.digests[p.Digest] = true
@@ -185,7 +202,7 @@ func (f *restoreFetcher) Fetch(ctx context.Context, ref reference.Reference, tar
 // reporting gives a client like c, which is open, with the same connections and
 // another Progress.
 func (c *Client) reporting(progress func(done, total int64)) *Client {
-	other := &Client{Warn: c.Warn, Progress: progress, registry: c.registry, store: c.store}
+	other := &Client{Locked: c.Locked, Warn: c.Warn, Progress: progress, registry: c.registry, store: c.store}
 	other.once.Do(func() {})
 	return other
 }

@@ -128,6 +128,8 @@ func exitCode(err error) int {
 // app is what the commands of one run share.
 type app struct {
 	quiet, verbose      bool
+	locked, offline     bool
+	frozen              bool
 	plainHTTP, insecure []string
 	json                bool
 	progress            progress
@@ -155,6 +157,7 @@ oci:DIR[:TAG], or a path that tells which of these it is.`,
 		a.packCommand(), a.composeCommand(), a.runnableCommand(),
 		a.pushCommand(), a.indexCommand(), a.getCommand(), a.loadCommand(), a.imageDirectoryCommand(), a.listCommand(),
 		a.inspectCommand(), a.linkCommand(), a.tagsCommand(), a.loginCommand(), a.logoutCommand(), a.versionCommand(),
+		a.addCommand(), a.removeCommand(), a.lockCommand(), a.updateCommand(), a.treeCommand(),
 		a.pinCommand(), a.restoreCommand(), a.envCommand(),
 		a.bundleCommand(), a.cmakeDirCommand(), a.cmakeProjectCommand(), a.cmakeConfigCommand(),
 	)
@@ -165,6 +168,9 @@ func (a *app) addGlobalFlags(root *cobra.Command) {
 	flags := root.PersistentFlags()
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "print results and errors only")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "print each request to a registry")
+	flags.BoolVar(&a.locked, "locked", false, "take packages by digest or by ocipkg.lock alone, which must go with ocipkg.toml (or set OCIPKG_LOCKED=1)")
+	flags.BoolVar(&a.offline, "offline", false, "open no connection (or set OCIPKG_OFFLINE=1)")
+	flags.BoolVar(&a.frozen, "frozen", false, "--locked and --offline (or set OCIPKG_FROZEN=1)")
 	flags.StringSliceVar(&a.plainHTTP, "plain-http", nil, "speak http to a registry: --plain-http=`HOST[:PORT]`, or to all without a value; loopback ones are anyway")
 	flags.StringSliceVar(&a.insecure, "insecure", nil, "do not check the TLS certificate of a registry: --insecure=`HOST[:PORT]`, or of any without a value")
 	flags.Lookup("plain-http").NoOptDefVal = "*"
@@ -174,6 +180,7 @@ func (a *app) addGlobalFlags(root *cobra.Command) {
 // client gives the client that a command works with.
 func (a *app) client() *ocipkg.Client {
 	c := &ocipkg.Client{PlainHTTP: a.plainHTTP, Insecure: a.insecure, UserAgent: "ocipkg/" + version(), Warn: a.warn}
+	c.Locked = a.locked || a.frozen
 	if !a.quiet {
 		c.Progress = a.progress.update
 	}

@@ -13,7 +13,7 @@ import (
 
 // PutBlob stores an index, manifest or config as the bytes it is.
 func PutBlob(ctx context.Context, to *store.Store, d digest.Digest, raw []byte) error {
-	if have, err := os.ReadFile(blobPath(to, d)); err == nil && d.Algorithm().FromBytes(have) == d {
+	if _, ok := Blob(to, d); ok {
 		return nil
 	}
 	lock, err := to.Lock(ctx, d.Encoded(), false)
@@ -22,6 +22,16 @@ func PutBlob(ctx context.Context, to *store.Store, d digest.Digest, raw []byte) 
 	}
 	defer lock.Release()
 	return putBlob(to, lock, d, raw)
+}
+
+// Blob gives the bytes of an index, manifest or config that the store has, as
+// they came. Damaged ones it does not give.
+func Blob(from *store.Store, d digest.Digest) (raw []byte, ok bool) {
+	if d.Validate() != nil {
+		return nil, false
+	}
+	raw, err := os.ReadFile(blobPath(from, d))
+	return raw, err == nil && d.Algorithm().FromBytes(raw) == d
 }
 
 func putBlob(to *store.Store, lock *store.Lock, d digest.Digest, raw []byte) error {

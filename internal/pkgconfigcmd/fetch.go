@@ -10,8 +10,6 @@ import (
 	"runtime"
 	"strings"
 
-	"github.com/ocipkg/ocipkg/internal/errdef"
-	"github.com/ocipkg/ocipkg/internal/project"
 	"github.com/ocipkg/ocipkg/internal/reference"
 	"github.com/ocipkg/ocipkg/internal/store"
 	"github.com/ocipkg/ocipkg/platform"
@@ -23,12 +21,8 @@ type fetcher struct {
 	source source
 }
 
-// Fetch runs ocipkg get. In somebody else's source, where the user did not
-// choose the names, only what a digest pins is fetched.
+// Fetch runs ocipkg get.
 func (f fetcher) Fetch(ctx context.Context, ref reference.Reference, target platform.Platform) (*store.Package, error) {
-	if ref.Digest == "" && os.Getenv("OCIPKG_ALLOW_UNPINNED") != "1" && project.Foreign(".") {
-		return nil, errdef.Errorf(errdef.ErrVerification, "get %s for source that is not yours: the name has no digest, so it may stand for anything by now; have its author run: ocipkg pin ./..., or trust it with OCIPKG_ALLOW_UNPINNED=1", ref)
-	}
 	program, err := findProgram()
 	if err != nil {
 		return nil, fmt.Errorf("get %s, which is not in the store: %w", ref, err)

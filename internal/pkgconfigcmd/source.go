@@ -3,13 +3,11 @@ package pkgconfigcmd
 import (
 	"context"
 	"os"
-	"slices"
 	"sync"
 
 	"github.com/ocipkg/ocipkg/internal/cps"
 	"github.com/ocipkg/ocipkg/internal/link"
 	"github.com/ocipkg/ocipkg/internal/project"
-	"github.com/ocipkg/ocipkg/internal/reference"
 	"github.com/ocipkg/ocipkg/internal/resolve"
 	"github.com/ocipkg/ocipkg/internal/store"
 	"github.com/ocipkg/ocipkg/platform"
@@ -60,20 +58,22 @@ type closure struct {
 
 // closure gives the packages of those names, and all that they require.
 func (s source) closure(ctx context.Context, names []string) (*closure, error) {
-	// Without an alias among the names the project has no say, and looking for
-	// it is a part of a warm call that shows.
-	var p *project.Project
-	if slices.ContainsFunc(names, func(name string) bool { return !reference.InPkgConfig(name) }) {
-		var err error
-		if p, err = s.found(); err != nil {
-			return nil, err
-		}
+	p, err := s.found()
+	if err != nil {
+		return nil, err
+	}
+	policy, err := project.PolicyFromEnv()
+	if err != nil {
+		return nil, err
 	}
 	from, err := store.Open("")
 	if err != nil {
 		return nil, err
 	}
-	resolver := resolve.Resolver{Store: from, Target: s.target, Fetcher: fetcher{store: from, source: s}, Project: p}
+	resolver := resolve.Resolver{
+		Store: from, Target: s.target, Fetcher: fetcher{store: from, source: s},
+		Project: p, Locked: policy.Locked, Foreign: project.Foreign("."),
+	}
 	roots, all, err := resolver.Closure(ctx, names)
 	if err != nil {
 		return nil, err

@@ -6,8 +6,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/reference"
 )
 
 // Project is a project with its root.
@@ -15,6 +17,18 @@ type Project struct {
 	// Root is the absolute path of the directory that has the project file.
 	Root string
 	File
+
+	// inner is the project that somebody else's source in the working
+	// directory is part of, where the root is known to be another: its aliases
+	// are those of its source. Nil for none.
+	inner *Project
+	lock  func() (*Lock, error)
+}
+
+func newProject(root string, file File) *Project {
+	p := &Project{Root: root, File: file}
+	p.lock = sync.OnceValues(func() (*Lock, error) { return ReadLock(p.LockPath()) })
+	return p
 }
 
 // Dependency gives the dependency of that alias. A nil Project has none.
@@ -22,8 +36,54 @@ func (p *Project) Dependency(alias string) (Dependency, bool) {
 	if p == nil {
 		return Dependency{}, false
 	}
+	if d, ok := p.inner.Dependency(alias); ok {
+		return d, true
+	}
 	d, ok := p.Dependencies[alias]
 	return d, ok
+}
+
+// Reference gives the package that a name stands for, an alias or a reference,
+// before the lock is asked. A nil Project has no aliases.
+func (p *Project) Reference(name string) (reference.Reference, error) {
+	if d, ok := p.Dependency(name); ok {
+		name = d.Reference()
+	}
+	ref, err := reference.Parse(name)
+	if p != nil && err == nil {
+		if by, ok := p.Overrides[ref.Name()]; ok {
+			return by, nil
+		}
+	}
+	return ref, err
+}
+
+// Lock gives what the project's lock file says; nil when there is none, and for
+// a nil Project. It is read once.
+func (p *Project) Lock() (*Lock, error) {
+	if p == nil || p.lock == nil {
+		return nil, nil
+	}
+	return p.lock()
+}
+
+// LockPath gives the place of the project's lock file, which need not be there.
+func (p *Project) LockPath() string { return filepath.Join(p.Root, LockName) }
+
+// Locked gives what the lock says of a name; nil when it says nothing. Where
+// there is another root, the lock of somebody else's source counts for what the
+// root's does not have.
+func (p *Project) Locked(ref reference.Reference) (*LockedPackage, error) {
+	for ; p != nil; p = p.inner {
+		lock, err := p.Lock()
+		if err != nil {
+			return nil, err
+		}
+		if locked := lock.Find(ref); locked != nil {
+			return locked, nil
+		}
+	}
+	return nil, nil
 }
 
 // Find gives the project that a build in the directory dir is part of; nil when
@@ -41,7 +101,12 @@ func Find(dir string) (*Project, error) {
 		if errors.Is(err, errdef.ErrNotFound) {
 			return nil, errdef.Errorf(errdef.ErrNotFound, "OCIPKG_PROJECT is %q, and there is no %s in it; correct or unset it", named, FileName)
 		}
-		return &Project{abs, file}, err
+		p := newProject(abs, file)
+		if err != nil || !Foreign(dir) {
+			return p, err
+		}
+		inner, err := above(dir)
+		return p.Within(inner), err
 	}
 	p, err := above(dir)
 	if p != nil || err != nil {
@@ -51,6 +116,32 @@ func Find(dir string) (*Project, error) {
 		return above(out)
 	}
 	return nil, nil
+}
+
+// At gives the project whose root is the directory dir.
+func At(dir string) (*Project, error) {
+	file, err := Read(filepath.Join(dir, FileName))
+	return newProject(dir, file), err
+}
+
+// WithText gives the project as it is when its project file says text.
+func (p *Project) WithText(text []byte) (*Project, error) {
+	file, err := parse(text)
+	return newProject(p.Root, file), err
+}
+
+// Within gives the project as the root of a build that source of another
+// project is part of.
+func (p *Project) Within(inner *Project) *Project {
+	if p == nil || inner == nil || inner.Root == p.Root {
+		if p == nil {
+			return inner
+		}
+		return p
+	}
+	outer := *p
+	outer.inner = inner
+	return &outer
 }
 
 // above looks for a project file at dir and upwards.
@@ -66,7 +157,7 @@ func above(dir string) (*Project, error) {
 		}
 		file, err := Read(filepath.Join(dir, FileName))
 		if !errors.Is(err, errdef.ErrNotFound) {
-			return &Project{dir, file}, err
+			return newProject(dir, file), err
 		}
 		if dir == home || dir == filepath.Dir(dir) || exists(dir, ".git") || exists(dir, "go.mod") {
 			return nil, nil

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -42,6 +41,8 @@ type LockedPackage struct {
 	Blob
 	// Builds are in the order of the index, by which equals are told apart.
 	Builds []LockedBuild `toml:"build"`
+
+	within []string // the platforms of the lock
 }
 
 // LockedBuild is the package for one platform, with all that is fetched of it.
@@ -68,6 +69,31 @@ func (p *LockedPackage) IsIndex() bool {
 	return len(p.Builds) != 1 || p.Builds[0].Digest != p.Digest
 }
 
+// Choose gives the build that serves a target best. The target is asked for
+// only where there is a choice.
+func (p *LockedPackage) Choose(target func() (platform.Platform, error)) (*LockedBuild, error) {
+	if !p.IsIndex() {
+		return &p.Builds[0], nil
+	}
+	on, err := target()
+	if err != nil {
+		return nil, err
+	}
+	platforms := make([]platform.Platform, len(p.Builds))
+	for i, b := range p.Builds {
+		platforms[i] = b.Platform
+	}
+	best, reasons := platform.Best(on, platforms)
+	switch {
+	case best >= 0:
+		return &p.Builds[best], nil
+	case len(p.within) > 0:
+		return nil, errdef.Errorf(errdef.ErrLock, "%s has %s for %s alone, and the target is %s; run: ocipkg lock --platform %s",
+			LockName, p.Name, strings.Join(p.within, ", "), on, strings.Join(append(slices.Clone(p.within), on.String()), ","))
+	}
+	return nil, platform.Unfit(on, "the index "+p.Digest+", which the lock has for "+p.Name, platforms, reasons)
+}
+
 // Find gives what the lock says of a name: of its tag, where it has one, even
 // when it has a digest too. It is nil when the lock, which may be nil, does not
 // have the name.
@@ -83,7 +109,9 @@ func (l *Lock) Find(ref reference.Reference) *LockedPackage {
 	for _, name := range names {
 		at, ok := slices.BinarySearchFunc(l.Packages, name, func(p LockedPackage, name string) int { return cmp.Compare(p.Name, name) })
 		if ok {
-			return &l.Packages[at]
+			p := l.Packages[at]
+			p.within = l.Platforms
+			return &p
 		}
 	}
 	return nil
@@ -255,6 +283,3 @@ func quoted(list []string) string {
 	}
 	return "[" + strings.Join(items, ", ") + "]"
 }
-
-// LockPath gives the place of the project's lock file, which need not be there.
-func (p *Project) LockPath() string { return filepath.Join(p.Root, LockName) }

@@ -29,6 +29,10 @@ type File struct {
 	Package     Package
 	// Dependencies are the packages that this project links, by alias.
 	Dependencies map[string]Dependency
+	// Overrides say which package is linked in place of any of a repository,
+	// by registry/repository: whatever tag the project, its source or another
+	// package asks for.
+	Overrides map[string]reference.Reference
 }
 
 // Package is the table [package]: what is not to be derived from the files.
@@ -77,9 +81,10 @@ func Read(path string) (File, error) {
 
 func parse(raw []byte) (File, error) {
 	var doc struct {
-		Org          map[string]any `toml:"org"`
-		Package      Package        `toml:"package"`
-		Dependencies map[string]any `toml:"dependencies"`
+		Org          map[string]any    `toml:"org"`
+		Package      Package           `toml:"package"`
+		Dependencies map[string]any    `toml:"dependencies"`
+		Overrides    map[string]string `toml:"overrides"`
 	}
 	decoder := toml.NewDecoder(strings.NewReader(string(raw))).DisallowUnknownFields()
 	if err := decoder.Decode(&doc); err != nil {
@@ -93,8 +98,37 @@ func parse(raw []byte) (File, error) {
 		}
 	}
 	var err error
-	f.Dependencies, err = dependencies(doc.Dependencies)
+	if f.Dependencies, err = dependencies(doc.Dependencies); err != nil {
+		return File{}, err
+	}
+	f.Overrides, err = overrides(doc.Overrides)
 	return f, err
+}
+
+// overrides reads the table [overrides].
+func overrides(table map[string]string) (map[string]reference.Reference, error) {
+	if len(table) == 0 {
+		return nil, nil
+	}
+	all := map[string]reference.Reference{}
+	for of, by := range table {
+		repository, err := reference.ParseRepository(of)
+		if err == nil && (repository.Tag != "" || repository.Digest != "") {
+			err = fmt.Errorf("leave the tag out: it stands for any; write %q = %q", repository.Name(), by)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("the override of %q: %w", of, err)
+		}
+		ref, err := reference.ParseRepository(by)
+		if err == nil && ref.Tag == "" && ref.Digest == "" {
+			err = fmt.Errorf("%q has neither a tag nor a digest; write the whole name, as in %q", by, repository.Name()+":1.0")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("the override of %q: %w", of, err)
+		}
+		all[repository.Name()] = ref
+	}
+	return all, nil
 }
 
 // dependencies reads the table [dependencies], whose values are names or tables.
@@ -130,7 +164,8 @@ func dependency(value any) (Dependency, error) {
 		if err := toml.NewDecoder(strings.NewReader(string(raw))).DisallowUnknownFields().Decode(&d); err != nil {
 			var unknown *toml.StrictMissingError
 			if errors.As(err, &unknown) && len(unknown.Errors) > 0 {
-				return d, fmt.Errorf("the key %q is not known; the keys are image, tag, cmake and shared", strings.Join(unknown.Errors[0].Key(), "."))
+				key := strings.Join(unknown.Errors[0].Key(), ".")
+				return d, fmt.Errorf("the key %q is not known%s; the keys are image, tag, cmake and shared", key, didYouMean(key, "image", "tag", "cmake", "shared"))
 			}
 			return d, err
 		}
@@ -147,7 +182,9 @@ func explain(err error) error {
 	var unknown *toml.StrictMissingError
 	if errors.As(err, &unknown) && len(unknown.Errors) > 0 {
 		line, _ := unknown.Errors[0].Position()
-		return fmt.Errorf("line %d: the key %q is not known; the tables are [org.opencontainers.image], [package] and [dependencies]", line, strings.Join(unknown.Errors[0].Key(), "."))
+		key := strings.Join(unknown.Errors[0].Key(), ".")
+		near := didYouMean(key, "org.opencontainers.image", "package", "package.name", "package.version", "package.system-libs", "package.cps", "dependencies", "overrides")
+		return fmt.Errorf("line %d: the key %q is not known%s; the tables are [org.opencontainers.image], [package], [dependencies] and [overrides]", line, key, near)
 	}
 	var syntax *toml.DecodeError
 	if errors.As(err, &syntax) {

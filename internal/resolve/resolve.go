@@ -6,8 +6,7 @@ package resolve
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strings"
+	"os"
 
 	"github.com/ocipkg/ocipkg/internal/errdef"
 	"github.com/ocipkg/ocipkg/internal/project"
@@ -30,21 +29,16 @@ type Resolver struct {
 	// Fetcher brings what the store lacks; with nil that is an error of kind
 	// [errdef.ErrNotFound].
 	Fetcher Fetcher
-	// Project gives the aliases of [dependencies]; nil has none.
+	// Project gives the aliases, the overrides and the lock; nil has none.
 	Project *project.Project
-}
+	// Locked takes what the lock has and what has a digest, and nothing else,
+	// from a lock that goes with the project file.
+	Locked bool
+	// Foreign tells that the names are from source which is not the user's:
+	// what neither a digest nor the lock pins is not fetched.
+	Foreign bool
 
-// Node is a package of a closure.
-type Node struct {
-	// Name is what the package was asked for by: as the caller wrote it, or
-	// the whole name of a requirement.
-	Name string
-	// Shared tells that the project wants the package's shared libraries.
-	Shared  bool
-	Package *store.Package
-	// Requires are the packages that this one needs, by the name that its
-	// link description calls them by.
-	Requires map[string]*Node
+	checked bool // the lock goes with the project file
 }
 
 // Package gives the package that name stands for: a reference, an alias of the
@@ -53,25 +47,80 @@ func (r *Resolver) Package(ctx context.Context, name string) (*store.Package, er
 	if isDigest(name) {
 		return r.used(r.Store.LookupDigest(name, r.Target))
 	}
-	if dependency, ok := r.Project.Dependency(name); ok {
-		name = dependency.Reference()
-	}
-	ref, err := reference.Parse(name)
+	ref, err := r.Project.Reference(name)
 	if err != nil {
 		return nil, err
 	}
-	p, err := r.Store.Lookup(ref, r.Target)
-	if !errors.Is(err, errdef.ErrNotFound) {
-		return r.used(p, err)
+	p, _, err := r.reference(ctx, ref)
+	return p, err
+}
+
+// reference gives the package that ref stands for, and tells whether the lock
+// says which one that is.
+func (r *Resolver) reference(ctx context.Context, ref reference.Reference) (p *store.Package, locked bool, err error) {
+	if r.Locked && r.Project != nil && !r.checked {
+		if err := r.Project.CheckLock(); err != nil {
+			return nil, false, err
+		}
+		r.checked = true
 	}
+	if ref.Digest == "" {
+		entry, err := r.Project.Locked(ref)
+		if err != nil {
+			return nil, false, err
+		}
+		if entry != nil {
+			p, err := r.locked(ctx, ref, entry)
+			return p, true, err
+		}
+		if r.Locked {
+			return nil, false, r.notLocked(ref)
+		}
+	}
+	p, err = r.Store.Lookup(ref, r.Target)
+	if errors.Is(err, errdef.ErrNotFound) {
+		p, err = r.fetch(ctx, ref)
+	}
+	p, err = r.used(p, err)
+	return p, false, err
+}
+
+// locked gives the package that the lock has under a name.
+func (r *Resolver) locked(ctx context.Context, ref reference.Reference, entry *project.LockedPackage) (*store.Package, error) {
+	r.Store.NoteRoot(r.Project.LockPath())
+	build, err := entry.Choose(r.Target)
+	if err != nil {
+		return nil, err
+	}
+	p, err := r.Store.Package(build.Digest)
+	if errors.Is(err, errdef.ErrNotFound) {
+		ref.Digest = entry.Digest
+		p, err = r.fetch(ctx, ref)
+	}
+	return r.used(p, err)
+}
+
+// notLocked is the error for a name that has no digest and is not in the lock.
+func (r *Resolver) notLocked(ref reference.Reference) error {
+	if r.Project == nil {
+		return errdef.Errorf(errdef.ErrLock, "%s has no digest, and there is no %s here whose lock could say which it is; add the digest, or run: ocipkg add %s", ref, project.FileName, ref)
+	}
+	return errdef.Errorf(errdef.ErrLock, "%s has no digest, and %s does not have it; add the digest, or run: ocipkg add %s", ref, r.Project.LockPath(), ref)
+}
+
+// fetch brings what the store lacks.
+func (r *Resolver) fetch(ctx context.Context, ref reference.Reference) (*store.Package, error) {
 	if r.Fetcher == nil {
-		return nil, errdef.Errorf(errdef.ErrNotFound, "%s is not in the store; run: ocipkg get %s", ref, name)
+		return nil, errdef.Errorf(errdef.ErrNotFound, "%s is not in the store; run: ocipkg get %s", ref, ref)
+	}
+	if r.Foreign && ref.Digest == "" && os.Getenv("OCIPKG_ALLOW_UNPINNED") != "1" {
+		return nil, errdef.Errorf(errdef.ErrVerification, "get %s for source that is not yours: the name has no digest, so it may stand for anything by now; add it to your project with: ocipkg add %s, have its author run: ocipkg pin ./..., or trust it with OCIPKG_ALLOW_UNPINNED=1", ref, ref)
 	}
 	target, err := r.Target()
 	if err != nil {
 		return nil, err
 	}
-	return r.used(r.Fetcher.Fetch(ctx, ref, target))
+	return r.Fetcher.Fetch(ctx, ref, target)
 }
 
 // used notes that a package is used, after a look at whether it can be: a name
@@ -98,63 +147,4 @@ func (r *Resolver) used(p *store.Package, err error) (*store.Package, error) {
 func isDigest(name string) bool {
 	_, _, ok := reference.SplitDigest(name)
 	return ok
-}
-
-// Closure gives the packages that names stand for, and all that these require,
-// each once, with those that need others before those that they need. A
-// requirement that leads back to itself is an error that shows the way.
-func (r *Resolver) Closure(ctx context.Context, names []string) (roots, all []*Node, err error) {
-	c := &closure{resolver: r, nodes: map[string]*Node{}}
-	for _, name := range names {
-		node, err := c.visit(ctx, name, nil)
-		if err != nil {
-			return nil, nil, err
-		}
-		dependency, _ := r.Project.Dependency(name)
-		node.Shared = node.Shared || dependency.Shared
-		roots = append(roots, node)
-	}
-	for i := len(c.done) - 1; i >= 0; i-- {
-		all = append(all, c.done[i])
-	}
-	return roots, all, nil
-}
-
-// closure is one walk.
-type closure struct {
-	resolver *Resolver
-	nodes    map[string]*Node // by name; nil while a name is being visited
-	done     []*Node          // those that are needed before those that need them
-}
-
-func (c *closure) visit(ctx context.Context, name string, path []string) (*Node, error) {
-	node, seen := c.nodes[name]
-	if seen && node == nil {
-		return nil, errdef.Errorf(errdef.ErrVerification, "packages require each other in a circle: %s → %s", strings.Join(path, " → "), name)
-	}
-	if seen {
-		return node, nil
-	}
-	c.nodes[name] = nil
-	p, err := c.resolver.Package(ctx, name)
-	if err != nil {
-		if len(path) > 0 {
-			err = fmt.Errorf("%s, required by %s: %w", name, strings.Join(path, " → "), err)
-		}
-		return nil, err
-	}
-	path = append(path[:len(path):len(path)], name)
-	node = &Node{Name: name, Package: p, Requires: map[string]*Node{}}
-	for _, requirement := range p.Requires {
-		ref, err := requirement.Reference()
-		if err != nil {
-			return nil, fmt.Errorf("%s requires %q: %w", name, requirement.Package, err)
-		}
-		if node.Requires[requirement.Package], err = c.visit(ctx, ref.String(), path); err != nil {
-			return nil, err
-		}
-	}
-	c.nodes[name] = node
-	c.done = append(c.done, node)
-	return node, nil
 }

@@ -1,0 +1,164 @@
+package ocipkg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/project"
+	"github.com/ocipkg/ocipkg/internal/reference"
+)
+
+// AddOptions say how a dependency is added. The zero value names it after its
+// repository.
+type AddOptions struct {
+	// Alias is what the project calls the package; empty is the last part of
+	// the repository's name.
+	Alias string
+}
+
+// Added is a dependency that a project has now.
+type Added struct {
+	Alias string `json:"alias"`
+	Name  string `json:"name"`
+	// File is the project file.
+	File string `json:"file"`
+	// Changes are those of the lock.
+	Changes []LockChange `json:"changes"`
+}
+
+// Add adds a package to [dependencies] of the project that the working
+// directory is part of, and to its lock with all that it requires. A project
+// file that is not there is made in the working directory. An alias that the
+// project has stands for the new name from then on when that is of the same
+// repository. When the package is not to be had, nothing is changed.
+func (c *Client) Add(ctx context.Context, name string, options AddOptions) (Added, error) {
+	added, err := c.add(ctx, name, options)
+	if err != nil {
+		return Added{}, fmt.Errorf("add %s: %w", name, err)
+	}
+	return added, nil
+}
+
+func (c *Client) add(ctx context.Context, name string, options AddOptions) (Added, error) {
+	ref, err := reference.Parse(name)
+	if err != nil {
+		return Added{}, err
+	}
+	if ref.Tag == reference.DefaultTag && !strings.Contains(name, "@") && !strings.HasSuffix(name, ":"+reference.DefaultTag) {
+		name += ":" + reference.DefaultTag // in the file it is to be seen
+	}
+	alias := options.Alias
+	if alias == "" {
+		alias = path.Base(ref.Repository)
+	}
+	of, err := project.Find(".")
+	if err != nil {
+		return Added{}, err
+	}
+	if of != nil {
+		if d, ok := of.Dependencies[alias]; ok && options.Alias == "" {
+			if before, err := reference.Parse(d.Reference()); err == nil && before.Name() != ref.Name() {
+				return Added{}, errdef.Errorf(errdef.ErrUsage, "%s has %s as %s already; choose another name with --as, or the same to replace it", filepath.Join(of.Root, project.FileName), alias, before)
+			}
+		}
+	} else if of, err = newProjectHere(); err != nil {
+		return Added{}, err
+	}
+	file, changes, err := c.edit(ctx, of, func(text []byte) ([]byte, error) { return project.WithDependency(text, alias, name) })
+	return Added{Alias: alias, Name: ref.String(), File: file, Changes: changes}, err
+}
+
+// newProjectHere gives the project that the working directory would be the root
+// of.
+func newProjectHere() (*project.Project, error) {
+	root := os.Getenv("OCIPKG_PROJECT")
+	if root == "" {
+		root = "."
+	}
+	root, err := filepath.Abs(root)
+	return &project.Project{Root: root}, err
+}
+
+// Remove takes the dependency of that alias from the project that the working
+// directory is part of, and from its lock what nothing else requires. It gives
+// what changed in the lock.
+func (c *Client) Remove(ctx context.Context, alias string) ([]LockChange, error) {
+	changes, err := c.remove(ctx, alias)
+	if err != nil {
+		return nil, fmt.Errorf("remove %s: %w", alias, err)
+	}
+	return changes, nil
+}
+
+func (c *Client) remove(ctx context.Context, alias string) ([]LockChange, error) {
+	of, err := here()
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := of.Dependencies[alias]; !ok {
+		has := "it has none"
+		if len(of.Dependencies) > 0 {
+			has = "it has " + strings.Join(slices.Sorted(maps.Keys(of.Dependencies)), ", ")
+		}
+		return nil, errdef.Errorf(errdef.ErrNotFound, "%s has no such dependency; %s", filepath.Join(of.Root, project.FileName), has)
+	}
+	_, changes, err := c.edit(ctx, of, func(text []byte) ([]byte, error) { return project.WithoutDependency(text, alias) })
+	return changes, err
+}
+
+// edit changes the text of a project file, and the lock with it. When the lock
+// cannot be written for the new text, the old one stays.
+func (c *Client) edit(ctx context.Context, of *project.Project, change func([]byte) ([]byte, error)) (file string, changes []LockChange, err error) {
+	if err := c.open(); err != nil {
+		return "", nil, err
+	}
+	if err := c.mayLock(); err != nil {
+		return "", nil, err
+	}
+	release, err := c.lockProject(ctx, of.Root)
+	if err != nil {
+		return "", nil, err
+	}
+	defer release()
+	file = filepath.Join(of.Root, project.FileName)
+	before, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return file, nil, err
+	}
+	after, err := change(before)
+	if err != nil {
+		return file, nil, fmt.Errorf("%s: %w", file, err)
+	}
+	next, err := of.WithText(after)
+	if err != nil {
+		return file, nil, err
+	}
+	lock, changes, err := c.newLock(ctx, next, LockOptions{}, nil)
+	if err != nil {
+		return file, nil, err
+	}
+	if err := writeProjectFile(file, after); err != nil {
+		return file, nil, err
+	}
+	return file, changes, c.writeLock(next, lock)
+}
+
+// lockProject keeps other processes from changing a project's files, so that
+// none writes over what another added.
+func (c *Client) lockProject(ctx context.Context, root string) (release func(), err error) {
+	lock, err := c.store.Lock(ctx, "project-"+digest.FromString(root).Encoded(), false)
+	if err != nil {
+		return nil, err
+	}
+	return lock.Release, nil
+}

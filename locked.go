@@ -1,0 +1,216 @@
+package ocipkg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ocipkg/ocipkg/internal/artifact"
+	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/install"
+	"github.com/ocipkg/ocipkg/internal/project"
+	"github.com/ocipkg/ocipkg/internal/reference"
+)
+
+// lockedBuild is a package for one target, as a lock has it.
+type lockedBuild struct {
+	ref   reference.Reference // with the digest that the lock has
+	entry *project.LockedPackage
+	build *project.LockedBuild
+}
+
+// lockedClosure gives what the lock has for a name on a target, and all that
+// this requires, each once. What the lock does not have is left out: it is
+// found when it is asked for.
+func lockedClosure(of *project.Project, ref reference.Reference, target Platform) ([]lockedBuild, error) {
+	var all []lockedBuild
+	seen := map[string]bool{}
+	var visit func(reference.Reference) error
+	visit = func(ref reference.Reference) error {
+		entry, err := of.Locked(ref)
+		if err != nil || entry == nil || seen[entry.Name] || ref.Digest != "" && ref.Digest != entry.Digest {
+			return err
+		}
+		seen[entry.Name] = true
+		build, err := entry.Choose(fixed(target))
+		if err != nil {
+			return err
+		}
+		ref.Digest = entry.Digest
+		all = append(all, lockedBuild{ref, entry, build})
+		for _, required := range build.Requires {
+			next, err := of.Reference(required)
+			if err != nil {
+				return err
+			}
+			if err := visit(next); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return all, visit(ref)
+}
+
+// fetchLocked brings packages of the lock into the store as far as they are not
+// there, all at the same time, and tells of each digest of a manifest whether it
+// was missing.
+func (c *Client) fetchLocked(ctx context.Context, builds []lockedBuild) (fetched map[string]bool, err error) {
+	fetched = map[string]bool{}
+	progress := progressSum{report: c.Progress}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(restoreAtOnce())
+	for _, b := range builds {
+		if _, err := c.store.Package(b.build.Digest); err == nil || fetched[b.build.Digest] {
+			continue
+		}
+		fetched[b.build.Digest] = true
+		group.Go(func() error { return c.reporting(progress.part()).installLocked(ctx, b) })
+	}
+	return fetched, group.Wait()
+}
+
+// installLocked brings one package into the store. What it consists of is known,
+// so that all of it is asked for at once.
+func (c *Client) installLocked(ctx context.Context, b lockedBuild) error {
+	repo := c.registry.Repository(b.ref)
+	group, ctx := errgroup.WithContext(ctx)
+	if b.entry.IsIndex() {
+		group.Go(func() error { return c.keepIndex(ctx, repo, digest.Digest(b.entry.Digest)) })
+	}
+	group.Go(func() error {
+		from := c.ask(ctx, repo, b.build)
+		defer from.Close()
+		desc, raw, err := repo.Manifest(ctx, b.build.Digest)
+		if err != nil {
+			return err
+		}
+		_, err = c.install(ctx, stored{from, c.store}, desc, raw, b.build.Platform, false)
+		return err
+	})
+	if err := group.Wait(); err != nil {
+		return vanished(b, err)
+	}
+	return c.store.SetRef(ctx, b.ref, b.entry.Digest)
+}
+
+// keepIndex brings an index into the store, from which that answers for a
+// digest in source.
+func (c *Client) keepIndex(ctx context.Context, repo manifests, d digest.Digest) error {
+	if _, ok := install.Blob(c.store, d); ok {
+		return nil
+	}
+	_, raw, err := repo.Manifest(ctx, d.String())
+	if err != nil {
+		return err
+	}
+	return install.PutBlob(ctx, c.store, d, raw)
+}
+
+// manifests is where manifests are fetched.
+type manifests interface {
+	Manifest(ctx context.Context, tagOrDigest string) (Descriptor, []byte, error)
+}
+
+// vanished says of a digest that is not there any more how that is so.
+func vanished(b lockedBuild, err error) error {
+	if !errors.Is(err, errdef.ErrNotFound) {
+		return err
+	}
+	return errdef.Errorf(errdef.ErrNotFound, "%s, which the lock has for %s, is not in the registry any more: %w; run: ocipkg update %s, or name a mirror that has it", b.entry.Digest, b.entry.Name, err, b.entry.Name)
+}
+
+// maxAsked bounds the blobs of one package that are asked for before they are
+// read.
+const maxAsked = 8
+
+// asked is a place to fetch from of which some blobs have been asked for.
+type asked struct {
+	from    artifact.Fetcher
+	answers map[digest.Digest]chan answer
+	stop    context.CancelFunc
+}
+
+type answer struct {
+	blob io.ReadCloser
+	err  error
+}
+
+// ask asks for the config of a package, and for those of its layers that no
+// other package in the store has.
+func (c *Client) ask(ctx context.Context, from artifact.Fetcher, build *project.LockedBuild) *asked {
+	ctx, stop := context.WithCancel(ctx)
+	a := &asked{from, map[digest.Digest]chan answer{}, stop}
+	for i, blob := range append([]project.Blob{build.Config}, build.Layers...) {
+		d := digest.Digest(blob.Digest)
+		if i > 0 {
+			if _, err := os.Stat(c.store.Path("layers", d.Encoded())); err == nil {
+				continue
+			}
+		} else if _, ok := install.Blob(c.store, d); ok {
+			continue
+		}
+		if len(a.answers) == maxAsked {
+			break
+		}
+		if a.answers[d] != nil {
+			continue
+		}
+		answers := make(chan answer, 1)
+		a.answers[d] = answers
+		go func() {
+			blob, err := from.Fetch(ctx, ocispec.Descriptor{Digest: d, Size: blob.Size})
+			answers <- answer{blob, err}
+		}()
+	}
+	return a
+}
+
+// Fetch gives a blob, the answer for it if it has been asked for. It is called
+// at most once at a time for a digest.
+func (a *asked) Fetch(ctx context.Context, desc Descriptor) (io.ReadCloser, error) {
+	if answers := a.answers[desc.Digest]; answers != nil {
+		select {
+		case got := <-answers:
+			close(answers) // there is one answer
+			if got.blob != nil || got.err != nil {
+				return got.blob, got.err
+			}
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	return a.from.Fetch(ctx, desc)
+}
+
+// Close drops the answers that nobody wanted.
+func (a *asked) Close() {
+	a.stop()
+	for _, answers := range a.answers {
+		if got := <-answers; got.blob != nil {
+			got.blob.Close()
+		}
+	}
+}
+
+// lockMoved tells the user that a name in the lock stands for something else by
+// now.
+func (c *Client) lockMoved(ctx context.Context, ref reference.Reference, entry *project.LockedPackage) {
+	if c.Locked || ref.Tag == "" || ref.Digest != "" {
+		return
+	}
+	top, err := c.registry.Repository(ref).Resolve(ctx, ref.Tag)
+	if err != nil {
+		c.warn(fmt.Sprintf("whether %s has moved since it was locked is not known: %v", ref, err))
+		return
+	}
+	if top.Digest.String() != entry.Digest {
+		c.warn(fmt.Sprintf("%s has moved: %s has it as %s, which is what is used, and it is %s now; to follow it run: ocipkg update %s", ref, project.LockName, entry.Digest, top.Digest, ref))
+	}
+}
