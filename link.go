@@ -71,7 +71,7 @@ func (c *Client) link(ctx context.Context, names []string, options LinkOptions) 
 	}
 	var changed []string
 	for _, n := range all {
-		changed = append(changed, filepath.ToSlash(filepath.Join(filepath.Dir(n.Package.Root), "link.json")))
+		changed = append(changed, filepath.ToSlash(filepath.Join(filepath.Dir(n.Package.Root), "files")))
 	}
 	if of := resolver.Project; of != nil {
 		changed = append(changed, filepath.ToSlash(filepath.Join(of.Root, project.FileName)))

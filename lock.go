@@ -118,7 +118,7 @@ func (c *Client) relock(ctx context.Context, options LockOptions, move []string,
 		return nil, err
 	}
 	defer release()
-	if of, err = project.At(of.Root); err != nil { // it may have been edited meanwhile
+	if of, err = of.Again(); err != nil { // it may have been edited meanwhile
 		return nil, err
 	}
 	lock, changes, err := c.newLock(ctx, of, options, move)

@@ -51,6 +51,10 @@ type PackOptions struct {
 	// Strict makes what Warn would be told of the files an error of kind
 	// [ErrUsage].
 	Strict bool
+	// Locked wants the lock file beside Project to go with it: what is missing
+	// or stale gives an error of kind [ErrLock]. OCIPKG_LOCKED and OCIPKG_FROZEN
+	// set it, too.
+	Locked bool
 	// Force replaces an output that is there.
 	Force bool
 	// NativeStaticLibs holds, by the name of a static library that rustc made
@@ -229,14 +233,51 @@ func (o PackOptions) spec() (artifact.Spec, project.File, error) {
 			spec.Annotations[platform.AnnotationTarget] = triple
 		}
 	}
+	spec.Requires, err = o.requires(file)
+	return spec, file, err
+}
+
+// requires makes of what the project links what its package requires, with what
+// its lock says that it was built with.
+func (o PackOptions) requires(file project.File) ([]reference.Requirement, error) {
+	if len(file.Dependencies) == 0 {
+		return nil, nil
+	}
+	of, err := project.At(filepath.Dir(o.Project), file)
+	if err != nil {
+		return nil, err
+	}
+	policy, err := project.PolicyFromEnv()
+	if err != nil {
+		return nil, err
+	}
+	if o.Locked || policy.Locked {
+		if err := of.CheckLock(); err != nil {
+			return nil, err
+		}
+	}
+	var all []reference.Requirement
 	for _, alias := range slices.Sorted(maps.Keys(file.Dependencies)) {
 		ref, err := reference.Parse(file.Dependencies[alias].Reference())
 		if err != nil {
-			return spec, file, err
+			return nil, err
 		}
-		spec.Requires = append(spec.Requires, reference.Requirement{Package: alias, Image: ref.Name(), Tag: ref.Tag, BuiltWith: ref.Digest})
+		requirement := reference.Requirement{Package: alias, Image: ref.Name(), Tag: ref.Tag, BuiltWith: ref.Digest}
+		linked, err := of.Reference(alias)
+		if err != nil {
+			return nil, err
+		}
+		locked, err := of.Locked(linked)
+		if err != nil {
+			return nil, err
+		}
+		// An override may have put another repository's package in its place.
+		if locked != nil && ref.Digest == "" && linked.Name() == ref.Name() {
+			requirement.BuiltWith = locked.Digest
+		}
+		all = append(all, requirement)
 	}
-	return spec, file, nil
+	return all, nil
 }
 
 // describe reads off the files what they are for and how they are linked.

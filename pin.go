@@ -46,9 +46,9 @@ func (p Pin) Changed() bool { return p.Name != p.Pinned }
 // DIR/... for all that are below. Aliases and names of the system's packages
 // stay as they are. It gives all names that it looked at, in order.
 //
-// A name gets the digest that the same name has elsewhere in these files, else
-// the one that the store has for it, so that what was built with is pinned,
-// else the registry's. With Check nothing is written, and names that are not as
+// A name gets the digest that the lock of the project in the working directory
+// has for it, else the one that the same name has elsewhere in these files, else
+// the store's, so that what was built with is pinned, else the registry's. With Check nothing is written, and names that are not as
 // they should be are an error of kind [ErrLock].
 func (c *Client) Pin(ctx context.Context, patterns []string, options PinOptions) ([]Pin, error) {
 	if err := c.open(); err != nil {
@@ -216,13 +216,24 @@ func (c *Client) pinDigests(ctx context.Context, sources []*goSource, options Pi
 	digests := map[reference.Reference]string{}
 	wanted := map[reference.Reference]bool{}
 	had := pinsBefore(sources)
+	own, err := project.Find(".")
+	if err != nil {
+		return nil, err
+	}
 	for _, source := range sources {
 		for _, ref := range source.refs {
 			tag := tagOf(ref)
+			locked, err := own.Locked(tag)
 			switch {
+			case err != nil:
+				return nil, err
 			case tag.Tag == "" || !options.Update && (ref.Digest != "" || options.Check):
+			case locked != nil:
+				digests[tag] = locked.Digest
 			case !options.Update && had[tag] != "":
 				digests[tag] = had[tag]
+			case c.Locked:
+				return nil, errdef.Errorf(errdef.ErrLock, "%s is not in the lock of the project here; run: ocipkg add %s, or pin it without --locked", tag, tag)
 			default:
 				wanted[tag] = true
 			}

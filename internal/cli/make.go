@@ -84,7 +84,7 @@ func (f *makeFlags) options(a *app) (ocipkg.PackOptions, error) {
 	}
 	o := ocipkg.PackOptions{
 		Name: f.name, Project: f.annotations, Compression: f.compression, Platform: on,
-		MaxGlibc: f.maxGlibc, Strict: f.strict, Force: f.overwrite, Warn: a.warn,
+		MaxGlibc: f.maxGlibc, Strict: f.strict, Locked: a.locked || a.frozen, Force: f.overwrite, Warn: a.warn,
 	}
 	if o.Project == "" {
 		if _, err := os.Stat(project.FileName); err == nil {

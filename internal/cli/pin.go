@@ -20,8 +20,8 @@ ghcr.io/acme/zstd:1.5@sha256:…, good for all platforms. Go's cache, go.sum and
 vendor directories then tell one build of the package from the next. PACKAGES are
 directories, or ./... (the default) for all below. Aliases from ocipkg.toml stay.
 
-A name gets the digest that it has elsewhere in these files, else the one that
-the store has for it, else the registry's. The names that were pinned are printed.`,
+A name gets the digest that ocipkg.lock has for it, else the one that it has
+elsewhere in these files, else the store's, else the registry's. The names that were pinned are printed.`,
 		Example: "  ocipkg pin ./...\n  ocipkg pin --update ./zstd\n  ocipkg pin --check",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {

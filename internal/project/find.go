@@ -118,15 +118,22 @@ func Find(dir string) (*Project, error) {
 	return nil, nil
 }
 
-// At gives the project whose root is the directory dir.
-func At(dir string) (*Project, error) {
-	file, err := Read(filepath.Join(dir, FileName))
+// At gives the project whose root is the directory dir, and whose project file
+// says file.
+func At(dir string, file File) (*Project, error) {
+	dir, err := filepath.Abs(dir)
 	return newProject(dir, file), err
 }
 
 // WithText gives the project as it is when its project file says text.
 func (p *Project) WithText(text []byte) (*Project, error) {
 	file, err := parse(text)
+	return newProject(p.Root, file), err
+}
+
+// Again reads the project's files anew.
+func (p *Project) Again() (*Project, error) {
+	file, err := Read(filepath.Join(p.Root, FileName))
 	return newProject(p.Root, file), err
 }
 

@@ -18,12 +18,18 @@ import (
 	"github.com/ocipkg/ocipkg/platform"
 )
 
-// world is a registry's worth of packages, by name, with what each requires.
+// world is a registry's worth of packages, by name, with what each requires: the
+// names of others, which may have a tag.
 type world struct {
-	t       *testing.T
-	store   *store.Store
-	needs   map[string][]string
+	t     *testing.T
+	store *store.Store
+	needs map[string][]string
+	// tags says which package a repository has under a tag, as repository:tag;
+	// for all others, that is the one of the repository's name.
+	tags    map[string]string
 	fetched []string
+	// builtWith are the digests that requirements note, by what is required.
+	builtWith map[string]string
 	// platform is that of all packages.
 	platform platform.Platform
 }
@@ -33,6 +39,14 @@ func (w *world) digest(name string) string { return fmt.Sprintf("sha256:%064x", 
 // Fetch puts a package into the store, as far as a look-up can tell.
 func (w *world) Fetch(ctx context.Context, ref reference.Reference, _ platform.Platform) (*store.Package, error) {
 	name := strings.TrimPrefix(ref.Repository, "a/")
+	if tagged := w.tags[name+":"+ref.Tag]; tagged != "" && ref.Digest == "" {
+		name = tagged
+	}
+	for content := range w.needs {
+		if w.digest(content) == ref.Digest {
+			name = content
+		}
+	}
 	needs, ok := w.needs[name]
 	if !ok {
 		return nil, errdef.Errorf(errdef.ErrNotFound, "the registry does not have %s", ref)
@@ -40,7 +54,11 @@ func (w *world) Fetch(ctx context.Context, ref reference.Reference, _ platform.P
 	w.fetched = append(w.fetched, name)
 	link := store.Link{Version: store.LinkVersion, BootID: store.BootID(), Platform: w.platform}
 	for _, need := range needs {
-		link.Requires = append(link.Requires, reference.Requirement{Package: need, Image: "r.example/a/" + need, Tag: "1"})
+		repository, tag, tagged := strings.Cut(need, ":")
+		if !tagged {
+			tag = "1"
+		}
+		link.Requires = append(link.Requires, reference.Requirement{Package: repository, Image: "r.example/a/" + repository, Tag: tag, BuiltWith: w.builtWith[need]})
 	}
 	raw, err := json.Marshal(link)
 	if err != nil {
