@@ -4,6 +4,7 @@ package filelock
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 )
 
@@ -15,6 +16,11 @@ var ErrLocked = errors.New("locked")
 // others hold it. Closing the file releases the lock.
 func Open(name string, shared bool) (*os.File, error) {
 	file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o666)
+	if errors.Is(err, fs.ErrPermission) {
+		if readable, readErr := os.Open(name); readErr == nil {
+			file, err = readable, nil // enough, but on network file systems
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -12,7 +12,9 @@ func lock(file *os.File, shared bool) error {
 	if !shared {
 		flags |= windows.LOCKFILE_EXCLUSIVE_LOCK
 	}
-	err := windows.LockFileEx(windows.Handle(file.Fd()), flags, 0, 1, 0, &windows.Overlapped{})
+	// Windows lets nobody else read what is locked: a byte where no file has any.
+	at := &windows.Overlapped{OffsetHigh: 1 << 30}
+	err := windows.LockFileEx(windows.Handle(file.Fd()), flags, 0, 1, 0, at)
 	switch {
 	case err == nil:
 		return nil

@@ -146,14 +146,46 @@ func (l *Layout) Fetch(_ context.Context, desc ocispec.Descriptor) (io.ReadClose
 	return r, nil
 }
 
+// Has tells whether there is a blob for desc, of whatever content.
+func (l *Layout) Has(desc ocispec.Descriptor) bool {
+	if artifact.CheckDescriptor(desc) != nil {
+		return false
+	}
+	r, _, err := l.files.open(blobName(desc.Digest))
+	if err != nil {
+		return false
+	}
+	r.Close()
+	return true
+}
+
 func blobName(d digest.Digest) string { return "blobs/" + d.Algorithm().String() + "/" + d.Encoded() }
 
 // Root gives the manifest or index that the layout is about. With a name, it is
 // the one of that name (the annotation org.opencontainers.image.ref.name, whole
-// or only its tag); without, it must be the only one.
+// or only its tag); without, it must be the only one, but for those that refer to
+// another.
 func (l *Layout) Root(name string) (ocispec.Descriptor, error) {
-	var found []ocispec.Descriptor
-	var names []string
+	found, names := l.named(name)
+	if len(found) > 1 && name == "" {
+		if others := l.withoutReferrers(found); len(others) > 0 {
+			found = others
+		}
+	}
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(l.Index.Manifests) == 0:
+		return ocispec.Descriptor{}, errdef.Errorf(errdef.ErrNotFound, "%s has no manifest in it; make it anew", l.Path)
+	case len(found) == 0:
+		return ocispec.Descriptor{}, errdef.Errorf(errdef.ErrNotFound, "%s has nothing named %q; it has %s", l.Path, name, strings.Join(names, ", "))
+	}
+	return ocispec.Descriptor{}, errdef.Errorf(errdef.ErrUsage, "%s has several unrelated manifests: %s; unpack it and choose one as oci:DIR:TAG", l.Path, strings.Join(names, ", "))
+}
+
+// named gives the entries of the index that name may mean, and what all are
+// called. Without a name it is all of them.
+func (l *Layout) named(name string) (found []ocispec.Descriptor, names []string) {
 	for _, desc := range l.Index.Manifests {
 		has := artifact.Name(desc)
 		names = append(names, nameOr(has, desc.Digest.String()))
@@ -165,15 +197,7 @@ func (l *Layout) Root(name string) (ocispec.Descriptor, error) {
 		}
 		found = append(found, desc)
 	}
-	switch {
-	case len(found) == 1:
-		return found[0], nil
-	case len(l.Index.Manifests) == 0:
-		return ocispec.Descriptor{}, errdef.Errorf(errdef.ErrNotFound, "%s has no manifest in it; make it anew", l.Path)
-	case len(found) == 0:
-		return ocispec.Descriptor{}, errdef.Errorf(errdef.ErrNotFound, "%s has nothing named %q; it has %s", l.Path, name, strings.Join(names, ", "))
-	}
-	return ocispec.Descriptor{}, errdef.Errorf(errdef.ErrUsage, "%s has several unrelated manifests: %s; unpack it and choose one as oci:DIR:TAG", l.Path, strings.Join(names, ", "))
+	return found, names
 }
 
 func nameOr(name, otherwise string) string {

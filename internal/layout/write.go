@@ -3,6 +3,7 @@ package layout
 import (
 	"archive/tar"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,11 +16,13 @@ import (
 	"sync"
 	"time"
 
+	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/ocipkg/ocipkg/internal/artifact"
 	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/filelock"
 )
 
 // Writer makes a layout. Blobs are written beside its place under a temporary
@@ -64,7 +67,7 @@ func CreateDir(path string) (*Writer, error) {
 		return create(path, &Writer{fresh: true})
 	case err != nil:
 		return nil, fmt.Errorf("add to %s: %w", path, err)
-	case len(entries) > 0:
+	case slices.ContainsFunc(entries, func(entry fs.DirEntry) bool { return !isBeginning(entry.Name()) }):
 		l, err := OpenDir(path)
 		if err != nil {
 			return nil, fmt.Errorf("add to %s: %w", path, err)
@@ -73,6 +76,10 @@ func CreateDir(path string) (*Writer, error) {
 	}
 	return create(path, &Writer{})
 }
+
+// isBeginning tells what a directory may hold before there is an index: another
+// writer may be about to write that, or was killed before.
+func isBeginning(name string) bool { return name == layoutFile || name == "blobs" }
 
 // CreateTemp starts a layout directory that is only read through
 // [Writer.Layout] and gone with Close.
@@ -95,6 +102,21 @@ func create(path string, w *Writer) (*Writer, error) {
 		return nil, errors.Join(err, w.Close())
 	}
 	return w, nil
+}
+
+// Has tells whether the directory that is added to has a blob, whole.
+func (w *Writer) Has(desc ocispec.Descriptor) bool {
+	if w.archive || w.fresh || artifact.CheckDescriptor(desc) != nil {
+		return false
+	}
+	file, err := os.Open(filepath.Join(w.path, filepath.FromSlash(blobName(desc.Digest))))
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	r, verify := artifact.Verified(file, desc)
+	_, err = io.Copy(io.Discard, r)
+	return err == nil && verify() == nil
 }
 
 // Close removes what is unfinished.
@@ -125,8 +147,7 @@ func (b *blob) Commit(desc ocispec.Descriptor) error {
 	if err := errors.Join(b.File.Chmod(0o644), b.File.Close()); err != nil {
 		return err
 	}
-	to := filepath.Join(b.w.dir, filepath.FromSlash(blobName(desc.Digest)))
-	if err := os.Rename(b.File.Name(), to); err != nil {
+	if err := moveTo(b.w.dir, desc.Digest, b.File.Name()); err != nil {
 		return err
 	}
 	b.w.mu.Lock()
@@ -137,6 +158,15 @@ func (b *blob) Commit(desc ocispec.Descriptor) error {
 	return nil
 }
 
+// moveTo moves the file of a blob to its place in the layout dir.
+func moveTo(dir string, d digest.Digest, from string) error {
+	to := filepath.Join(dir, filepath.FromSlash(blobName(d)))
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
+	return os.Rename(from, to)
+}
+
 func (b *blob) Discard() {
 	if !b.done {
 		b.File.Close()
@@ -145,15 +175,18 @@ func (b *blob) Discard() {
 }
 
 // Finish puts the layout in place, about root, which carries name unless it is
-// empty.
-func (w *Writer) Finish(root ocispec.Descriptor, name string) error {
+// empty. The others, which are about root or a part of it, are listed without a
+// name, as ORAS has it.
+func (w *Writer) Finish(root ocispec.Descriptor, name string, others ...ocispec.Descriptor) error {
+	root.Annotations = nil
 	if name != "" {
 		root.Annotations = map[string]string{ocispec.AnnotationRefName: name}
 	}
+	manifests := append([]ocispec.Descriptor{root}, others...)
 	if w.archive {
-		return w.finishArchive(root)
+		return w.finishArchive(manifests)
 	}
-	return w.finishDir(root)
+	return w.finishDir(manifests)
 }
 
 // Layout opens what was written so far, about root, for reading.
@@ -172,15 +205,18 @@ func marshalIndex(manifests []ocispec.Descriptor) ([]byte, error) {
 	})
 }
 
-// writeIndex writes index.json and oci-layout into dir, the index last and at
-// once, since a reader takes what it names as there.
+// writeIndex writes oci-layout, where it is not there, and index.json into dir,
+// the index last and at once, since a reader takes what it names as there.
 func (w *Writer) writeIndex(dir string, manifests []ocispec.Descriptor) error {
 	raw, err := marshalIndex(manifests)
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(dir, layoutFile), []byte(version), 0o644); err != nil {
-		return err
+	name := filepath.Join(dir, layoutFile)
+	if info, err := os.Stat(name); err != nil || info.Size() == 0 {
+		if err := os.WriteFile(name, []byte(version), 0o644); err != nil {
+			return err
+		}
 	}
 	tmp := filepath.Join(w.tmp, "index.new")
 	if err := os.WriteFile(tmp, raw, 0o644); err != nil {
@@ -190,36 +226,66 @@ func (w *Writer) writeIndex(dir string, manifests []ocispec.Descriptor) error {
 }
 
 // finishDir puts the directory in place, or adds to the one that is there.
-func (w *Writer) finishDir(root ocispec.Descriptor) error {
+func (w *Writer) finishDir(manifests []ocispec.Descriptor) error {
 	if !w.fresh {
-		return w.addTo(root)
+		return w.addTo(manifests)
 	}
-	if err := w.writeIndex(w.dir, []ocispec.Descriptor{root}); err != nil {
+	if err := w.writeIndex(w.dir, manifests); err != nil {
 		return err
 	}
-	return os.Rename(w.dir, w.path)
+	err := os.Rename(w.dir, w.path)
+	if _, statErr := os.Stat(w.path); err != nil && statErr == nil {
+		return w.addTo(manifests) // somebody else has made it meanwhile
+	}
+	return err
 }
 
-// addTo moves the blobs into the directory and names root in its index, in
-// place of what had the same name.
-func (w *Writer) addTo(root ocispec.Descriptor) error {
+// lockWait bounds the wait for others who add to the same directory, which is
+// short work.
+const lockWait = 30 * time.Second
+
+// lockDir takes the lock on the index of the layout directory, since whoever
+// adds to it reads and writes it. The lock is on the file oci-layout, which every
+// layout has and nobody changes, so that nothing is left that is not part of one.
+func (w *Writer) lockDir() (*os.File, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), lockWait)
+	defer cancel()
+	lock, err := filelock.Wait(ctx, filepath.Join(w.path, layoutFile), false)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("another program has been writing to it for more than %v; end that, or try again later", lockWait)
+	}
+	return lock, err
+}
+
+// addTo moves the blobs into the directory and lists the manifests in its index,
+// in place of what had the same name.
+func (w *Writer) addTo(added []ocispec.Descriptor) (err error) {
+	lock, err := w.lockDir()
+	if err != nil {
+		return fmt.Errorf("add to %s: %w", w.path, err)
+	}
+	defer lock.Close()
 	manifests, err := w.manifests()
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Join(w.path, "blobs", "sha256"), 0o755); err != nil {
-		return err
-	}
 	for _, desc := range w.blobs {
-		name := filepath.FromSlash(blobName(desc.Digest))
-		if err := os.Rename(filepath.Join(w.dir, name), filepath.Join(w.path, name)); err != nil {
+		if err := moveTo(w.path, desc.Digest, filepath.Join(w.dir, filepath.FromSlash(blobName(desc.Digest)))); err != nil {
 			return err
 		}
 	}
-	manifests = slices.DeleteFunc(manifests, func(desc ocispec.Descriptor) bool {
-		return desc.Digest == root.Digest && artifact.Name(desc) == "" || artifact.Name(desc) != "" && artifact.Name(desc) == artifact.Name(root)
-	})
-	return w.writeIndex(w.path, append(manifests, root))
+	for i, root := range added {
+		name := artifact.Name(root)
+		listed := func(desc ocispec.Descriptor) bool { return desc.Digest == root.Digest }
+		if i > 0 && slices.ContainsFunc(manifests, listed) {
+			continue
+		}
+		manifests = slices.DeleteFunc(manifests, func(desc ocispec.Descriptor) bool {
+			return listed(desc) && artifact.Name(desc) == "" || name != "" && artifact.Name(desc) == name
+		})
+		manifests = append(manifests, root)
+	}
+	return w.writeIndex(w.path, manifests)
 }
 
 // manifests gives those of the directory's index; none when it was empty.
@@ -236,14 +302,14 @@ func (w *Writer) manifests() ([]ocispec.Descriptor, error) {
 
 // finishArchive writes the archive under a temporary name and renames it. Its
 // bytes depend on what it holds alone.
-func (w *Writer) finishArchive(root ocispec.Descriptor) (err error) {
+func (w *Writer) finishArchive(manifests []ocispec.Descriptor) (err error) {
 	name := filepath.Join(w.tmp, "archive")
 	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	if err := w.writeArchive(file, root); err != nil {
+	if err := w.writeArchive(file, manifests); err != nil {
 		return fmt.Errorf("write %s: %w", w.path, err)
 	}
 	if err := file.Close(); err != nil {
@@ -257,21 +323,25 @@ func (w *Writer) finishArchive(root ocispec.Descriptor) (err error) {
 	return os.Rename(name, w.path)
 }
 
-func (w *Writer) writeArchive(file *os.File, root ocispec.Descriptor) error {
-	index, err := marshalIndex([]ocispec.Descriptor{root})
+func (w *Writer) writeArchive(file *os.File, manifests []ocispec.Descriptor) error {
+	index, err := marshalIndex(manifests)
 	if err != nil {
 		return err
 	}
 	if err := addBytes(file, layoutFile, []byte(version)); err != nil {
 		return err
 	}
-	for _, dir := range []string{"blobs/", "blobs/sha256/"} {
+	blobs := slices.Clone(w.blobs)
+	slices.SortFunc(blobs, func(a, b ocispec.Descriptor) int { return strings.Compare(string(a.Digest), string(b.Digest)) })
+	dirs := []string{"blobs/"}
+	for _, desc := range blobs {
+		dirs = append(dirs, "blobs/"+desc.Digest.Algorithm().String()+"/")
+	}
+	for _, dir := range slices.Compact(dirs) {
 		if err := addDir(file, dir); err != nil {
 			return err
 		}
 	}
-	blobs := slices.Clone(w.blobs)
-	slices.SortFunc(blobs, func(a, b ocispec.Descriptor) int { return strings.Compare(string(a.Digest), string(b.Digest)) })
 	for _, desc := range blobs {
 		if err := w.addBlob(file, desc); err != nil {
 			return err

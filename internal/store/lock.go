@@ -2,9 +2,7 @@ package store
 
 import (
 	"context"
-	"errors"
 	"os"
-	"time"
 
 	"github.com/ocipkg/ocipkg/internal/filelock"
 	"github.com/ocipkg/ocipkg/internal/reference"
@@ -37,19 +35,14 @@ func (l *Lock) Release() { l.file.Close() }
 // Lock takes the lock of that name, alone or shared with others, waiting for
 // those who hold it.
 func (s *Store) Lock(ctx context.Context, name string, shared bool) (*Lock, error) {
-	for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
-		l, err := s.TryLock(name, shared)
-		if !errors.Is(err, filelock.ErrLocked) {
-			return l, err
-		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return nil, ctx.Err()
-		case <-timer.C:
-		}
+	if err := s.Mkdir("locks"); err != nil {
+		return nil, err
 	}
+	file, err := filelock.Wait(ctx, s.Path("locks", name), shared)
+	if err != nil {
+		return nil, err
+	}
+	return &Lock{name, file}, nil
 }
 
 // TryLock is [Store.Lock] without waiting: the error is [filelock.ErrLocked]

@@ -1,0 +1,80 @@
+package layout
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/ocipkg/ocipkg/internal/artifact"
+)
+
+// Referrers lists the manifests of the layout that refer to desc: signatures,
+// lists of what is in it, and the like. They are found among the entries of the
+// index, where ORAS puts them, and in the indexes among these, which is where
+// regclient does.
+// https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md
+func (l *Layout) Referrers(ctx context.Context, desc ocispec.Descriptor) ([]ocispec.Descriptor, error) {
+	var found []ocispec.Descriptor
+	seen := map[digest.Digest]bool{}
+	var look func(descs []ocispec.Descriptor) error
+	look = func(descs []ocispec.Descriptor) error {
+		for _, entry := range descs {
+			if seen[entry.Digest] || !slices.Contains(artifact.ManifestTypes, entry.MediaType) {
+				continue
+			}
+			seen[entry.Digest] = true
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			subject, manifests, err := l.links(ctx, entry)
+			if err != nil {
+				return err
+			}
+			if subject == desc.Digest {
+				entry.Annotations, entry.Platform = nil, nil
+				found = append(found, entry)
+			}
+			if err := look(manifests); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return found, look(l.Index.Manifests)
+}
+
+// links gives what a manifest or index refers to, empty for nothing, and what it
+// lists. One that the layout does not have has neither: of a part of an index
+// the rest may have been left out.
+func (l *Layout) links(ctx context.Context, desc ocispec.Descriptor) (subject digest.Digest, manifests []ocispec.Descriptor, err error) {
+	if !l.Has(desc) {
+		return "", nil, nil
+	}
+	raw, err := artifact.ReadBlob(ctx, l, desc, artifact.MaxManifest)
+	if err != nil {
+		return "", nil, err
+	}
+	var doc struct {
+		Subject   ocispec.Descriptor   `json:"subject"`
+		Manifests []ocispec.Descriptor `json:"manifests"`
+	}
+	if json.Unmarshal(raw, &doc) != nil {
+		return "", nil, nil // whoever uses it says what is wrong
+	}
+	return doc.Subject.Digest, doc.Manifests, nil
+}
+
+// withoutReferrers leaves out of entries of the index those that refer to
+// something.
+func (l *Layout) withoutReferrers(entries []ocispec.Descriptor) []ocispec.Descriptor {
+	return slices.DeleteFunc(slices.Clone(entries), func(desc ocispec.Descriptor) bool {
+		if artifact.Name(desc) != "" || !slices.Contains(artifact.ManifestTypes, desc.MediaType) {
+			return false
+		}
+		subject, _, err := l.links(context.Background(), desc)
+		return err == nil && subject != ""
+	})
+}
