@@ -36,7 +36,7 @@ func (c *Client) pushIndex(ctx context.Context, name string, sources []string, o
 	if err != nil {
 		return Pushed{}, err
 	}
-	t.manifests = append(t.manifests, document{desc, raw})
+	t.add(desc, raw)
 	if err := t.send(ctx, t.ref.Tag); err != nil {
 		return Pushed{}, err
 	}
@@ -69,7 +69,7 @@ func (c *Client) addToIndex(ctx context.Context, name string, sources []string, 
 	if t.ref.Tag == "" {
 		return Pushed{}, errdef.Errorf(errdef.ErrUsage, "an index is added to under a tag; give one")
 	}
-	s, err := newSlots(c, t.to, t.ref.Tag, t.members)
+	s, err := newSlots(c, t.repo, t.ref.Tag, t.members)
 	if err != nil {
 		return Pushed{}, err
 	}
@@ -85,7 +85,7 @@ func (c *Client) addToIndex(ctx context.Context, name string, sources []string, 
 
 // gathering is the packages that go into an index, and the push that sends them.
 type gathering struct {
-	push
+	*push
 	ref     reference.Reference
 	members []artifact.Member
 	closers []func() error
@@ -106,22 +106,22 @@ func (c *Client) gather(ctx context.Context, name string, sources []string, opti
 	if err != nil {
 		return nil, err
 	}
-	g := &gathering{ref: ref, push: push{client: c, to: c.registry.Repository(ref)}}
+	g := &gathering{ref: ref, push: c.pushInto(ref)}
 	defer func() {
 		if err != nil {
 			g.close()
 		}
 	}()
 	for _, source := range sources {
-		if err := g.add(ctx, source, options); err != nil {
+		if err := g.gather(ctx, source, options); err != nil {
 			return nil, fmt.Errorf("%s: %w", source, err)
 		}
 	}
 	return g, nil
 }
 
-func (g *gathering) add(ctx context.Context, source string, options PackOptions) error {
-	from, root, err := g.open(ctx, source, options)
+func (g *gathering) gather(ctx context.Context, source string, options PackOptions) error {
+	from, root, err := g.openSource(ctx, source, options)
 	if err != nil {
 		return err
 	}
@@ -152,7 +152,7 @@ func (g *gathering) add(ctx context.Context, source string, options PackOptions)
 		}
 		g.members = append(g.members, m)
 		// What is in the repository already is whole there.
-		if from != artifact.Fetcher(g.to) {
+		if from != artifact.Fetcher(g.repo) {
 			if err := g.plan(ctx, from, desc); err != nil {
 				return err
 			}
@@ -187,8 +187,8 @@ func (c *Client) warnOfOthers(root Descriptor, others int) {
 	}
 }
 
-// open opens a source of any kind.
-func (g *gathering) open(ctx context.Context, source string, options PackOptions) (artifact.Fetcher, Descriptor, error) {
+// openSource opens a source of any kind.
+func (g *gathering) openSource(ctx context.Context, source string, options PackOptions) (artifact.Fetcher, Descriptor, error) {
 	if IsSource(source) {
 		l, root, err := g.client.openOrPack(ctx, source, true, options)
 		if err == nil {

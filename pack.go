@@ -192,17 +192,12 @@ func writeLayout(output string, options PackOptions, build func(artifact.Sink) (
 	if err != nil {
 		return Descriptor{}, err
 	}
-	var w *layout.Writer
-	if place.archive {
-		w, err = layout.CreateArchive(place.path, options.Force)
-	} else {
-		w, err = layout.CreateDir(place.path)
-		if name == "" {
-			name = place.tag
-		}
-	}
+	w, err := place.create(options.Force)
 	if err != nil {
 		return Descriptor{}, err
+	}
+	if name == "" {
+		name = place.tag
 	}
 	defer w.Close()
 	desc, err := build(w)
@@ -386,6 +381,25 @@ type place struct {
 	path    string
 	tag     string
 	archive bool
+}
+
+// String writes a place as it would be given.
+func (p place) String() string {
+	switch {
+	case p.archive:
+		return "oci-archive:" + p.path
+	case p.tag != "":
+		return "oci:" + p.path + ":" + p.tag
+	}
+	return "oci:" + p.path
+}
+
+// create starts the layout at a place.
+func (p place) create(replace bool) (*layout.Writer, error) {
+	if p.archive {
+		return layout.CreateArchive(p.path, replace)
+	}
+	return layout.CreateDir(p.path)
 }
 
 // parseOutput reads where a layout is to be written.

@@ -27,6 +27,9 @@ type Pushed struct {
 	Descriptor Descriptor `json:"descriptor"`
 	// Sent is the number of bytes of blobs that the registry did not have.
 	Sent int64 `json:"sent"`
+	// Mounted is that of those that the registry took from another of its
+	// repositories.
+	Mounted int64 `json:"mounted"`
 }
 
 const uploads = 4 // blobs sent at once
@@ -150,7 +153,7 @@ func (c *Client) openOrPack(ctx context.Context, source string, named bool, opti
 }
 
 func (c *Client) pushTo(ctx context.Context, from artifact.Fetcher, root Descriptor, ref reference.Reference) (Pushed, error) {
-	p := &push{client: c, to: c.registry.Repository(ref)}
+	p := c.pushInto(ref)
 	if err := p.plan(ctx, from, root); err != nil {
 		return Pushed{}, err
 	}
@@ -160,15 +163,36 @@ func (c *Client) pushTo(ctx context.Context, from artifact.Fetcher, root Descrip
 	return p.pushed(ref, root), nil
 }
 
-// push is one transfer to a repository, from one place or several.
+// destination is where packages go: a repository, or a layout in the making.
+type destination interface {
+	// PushBlob brings a blob there unless it is, and tells how it came; from,
+	// where it is not nil, is a repository that has it.
+	PushBlob(ctx context.Context, desc Descriptor, from *registry.Repository, open func() (io.ReadCloser, error)) (registry.Arrival, error)
+	// PushManifest brings a manifest or index there as the bytes it is, under
+	// each of tags.
+	PushManifest(ctx context.Context, desc Descriptor, raw []byte, tags ...string) error
+}
+
+// push is one transfer to a repository or a layout, from one place or several.
 type push struct {
 	client    *Client
-	to        *registry.Repository
-	manifests []document // those that others name before those that name them
+	to        destination
+	repo      *registry.Repository // that to is; nil for a layout
+	nested    bool                 // indexes may name indexes
+	manifests []document           // those that others name before those that name them
+	planned   map[digest.Digest]bool
+	held      int // bytes of the manifests
 	blobs     []Descriptor
 	from      map[digest.Digest]artifact.Fetcher // where each blob is
 	meter     *meter
-	sent      atomic.Int64 // bytes of the blobs that the registry did not have
+	sent      atomic.Int64 // bytes of the blobs that the destination did not have
+	mounted   atomic.Int64 // bytes of the blobs that it took from another repository
+}
+
+// pushInto starts a push to the repository of ref.
+func (c *Client) pushInto(ref reference.Reference) *push {
+	repo := c.registry.Repository(ref)
+	return &push{client: c, to: repo, repo: repo}
 }
 
 // document is a manifest or an index with its bytes.
@@ -184,7 +208,7 @@ func (p *push) pushed(ref reference.Reference, root Descriptor) Pushed {
 		ref.Digest = root.Digest.String()
 	}
 	root.Annotations, root.Platform = nil, nil // those of the index that had it
-	return Pushed{Name: ref.String(), Descriptor: root, Sent: p.sent.Load()}
+	return Pushed{Name: ref.String(), Descriptor: root, Sent: p.sent.Load(), Mounted: p.mounted.Load()}
 }
 
 // send sends all that was planned, blobs first. What was planned last is the
@@ -198,7 +222,9 @@ func (p *push) send(ctx context.Context, tag string) error {
 		var tags []string
 		if tag != "" && i == len(p.manifests)-1 {
 			tags = []string{tag}
-			if err := p.client.retireSlots(ctx, p.to, tag); err != nil {
+		}
+		if tags != nil && p.repo != nil {
+			if err := p.client.retireSlots(ctx, p.repo, tag, m.desc.Digest); err != nil {
 				return err
 			}
 		}
@@ -209,11 +235,34 @@ func (p *push) send(ctx context.Context, tag string) error {
 	return nil
 }
 
-// plan reads and verifies the manifests below desc and lists their blobs.
+// What one transfer takes along, below an index and by reference: more than
+// anybody has, and little enough to be held in memory.
+const (
+	maxManifests = 10_000
+	maxHeld      = 256 << 20 // bytes of manifests and indexes
+)
+
+// plan reads and verifies the manifests below desc and lists their blobs. What
+// has been planned before is not again.
 func (p *push) plan(ctx context.Context, from artifact.Fetcher, desc Descriptor) error {
+	if p.planned[desc.Digest] {
+		return nil
+	}
+	if len(p.manifests) >= maxManifests {
+		return errdef.Errorf(errdef.ErrVerification, "more than %d manifests belong to it, the most that are taken along", maxManifests)
+	}
 	raw, err := artifact.ReadBlob(ctx, from, desc, artifact.MaxManifest)
 	if err != nil {
 		return err
+	}
+	return p.planDocument(ctx, from, document{desc, raw})
+}
+
+// planDocument is plan for a manifest or index whose bytes are at hand.
+func (p *push) planDocument(ctx context.Context, from artifact.Fetcher, doc document) error {
+	desc, raw := doc.desc, doc.raw
+	if p.held += len(raw); p.held > maxHeld {
+		return errdef.Errorf(errdef.ErrVerification, "the manifests that belong to it have more than %d bytes together, the most that are taken along", maxHeld)
 	}
 	if artifact.IsIndex(desc) {
 		index, err := artifact.ParseIndex(raw)
@@ -221,7 +270,7 @@ func (p *push) plan(ctx context.Context, from artifact.Fetcher, desc Descriptor)
 			return fmt.Errorf("index %s: %w", desc.Digest, err)
 		}
 		for _, child := range index.Manifests {
-			if artifact.IsIndex(child) {
+			if artifact.IsIndex(child) && !p.nested {
 				return errdef.Errorf(errdef.ErrVerification, "index %s names another index, which is not pushed", desc.Digest)
 			}
 			if err := p.plan(ctx, from, child); err != nil {
@@ -235,8 +284,17 @@ func (p *push) plan(ctx context.Context, from artifact.Fetcher, desc Descriptor)
 		}
 		p.addBlobs(from, append([]ocispec.Descriptor{manifest.Config}, manifest.Layers...))
 	}
-	p.manifests = append(p.manifests, document{desc, raw})
+	p.add(desc, raw)
 	return nil
+}
+
+// add plans to send a manifest or index last.
+func (p *push) add(desc Descriptor, raw []byte) {
+	if p.planned == nil {
+		p.planned = map[digest.Digest]bool{}
+	}
+	p.planned[desc.Digest] = true
+	p.manifests = append(p.manifests, document{desc, raw})
 }
 
 func (p *push) addBlobs(from artifact.Fetcher, descs []Descriptor) {
@@ -251,6 +309,13 @@ func (p *push) addBlobs(from artifact.Fetcher, descs []Descriptor) {
 	}
 }
 
+// origin gives the repository that what from gives is of, whoever serves it; nil
+// for what is in no registry.
+func origin(from artifact.Fetcher) *registry.Repository {
+	repo, _ := from.(*registry.Repository)
+	return repo
+}
+
 // sendBlobs sends what the registry does not have, several at once.
 func (p *push) sendBlobs(ctx context.Context) error {
 	p.meter = newMeter(p.client.Progress, p.blobs)
@@ -259,7 +324,7 @@ func (p *push) sendBlobs(ctx context.Context) error {
 	for _, desc := range p.blobs {
 		workers.Go(func() error {
 			var last *metered
-			sent, err := p.to.PushBlob(ctx, desc, func() (io.ReadCloser, error) {
+			how, err := p.to.PushBlob(ctx, desc, origin(p.from[desc.Digest]), func() (io.ReadCloser, error) {
 				if last != nil { // the upload starts again, and so does its count
 					p.meter.add(-last.n)
 				}
@@ -267,12 +332,18 @@ func (p *push) sendBlobs(ctx context.Context) error {
 				last = r
 				return blob, err
 			})
-			if err == nil && sent {
-				p.sent.Add(desc.Size)
-			} else if err == nil {
-				p.meter.add(desc.Size)
+			if err != nil {
+				return err
 			}
-			return err
+			switch how {
+			case registry.Sent:
+				p.sent.Add(desc.Size)
+				return nil
+			case registry.Mounted:
+				p.mounted.Add(desc.Size)
+			}
+			p.meter.add(desc.Size)
+			return nil
 		})
 	}
 	return workers.Wait()

@@ -185,18 +185,15 @@ func (s *slots) tagged(ctx context.Context, tag string) (slot string, m artifact
 	return slot, m, nil
 }
 
-// retireSlots empties the slots of the index under a tag, before something else
-// is published under that: what they have is not to come back when somebody adds
-// to it. Registries may refuse to delete a tag, so that an empty index takes the
+// retireSlots empties the slots of the index under a tag, before something else,
+// of the digest next, is published under that: what they have is not to come back
+// when somebody adds to it. Registries may refuse to delete a tag, so that an empty index takes the
 // package's place. It asks no more than what the tag stands for when that is no
 // index.
-func (c *Client) retireSlots(ctx context.Context, repo *registry.Repository, tag string) error {
-	if tag == "" {
-		return nil
-	}
+func (c *Client) retireSlots(ctx context.Context, repo *registry.Repository, tag string, next digest.Digest) error {
 	ctx = repo.Writing(ctx)
 	root, err := repo.Resolve(ctx, tag)
-	if err != nil || !artifact.IsIndex(root) {
+	if err != nil || !artifact.IsIndex(root) || root.Digest == next {
 		return nil // if the registry cannot be asked, the push will say so
 	}
 	s := &slots{client: c, repo: repo, tag: tag, known: map[digest.Digest]artifact.Member{}}

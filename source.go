@@ -1,12 +1,14 @@
 package ocipkg
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/ocipkg/ocipkg/internal/artifact"
 	"github.com/ocipkg/ocipkg/internal/errdef"
 	"github.com/ocipkg/ocipkg/internal/layout"
 )
@@ -51,6 +53,51 @@ func openPath(source string) (_ *layout.Layout, tag string, err error) {
 	}
 	l, err := layout.OpenArchive(source)
 	return l, "", err
+}
+
+// reader is where a package, and what refers to it, is read from.
+type reader interface {
+	artifact.Fetcher
+	Referrers(ctx context.Context, desc Descriptor) ([]Descriptor, error)
+}
+
+// opened is a package in a registry or a layout, ready to be read.
+type opened struct {
+	reader
+	root Descriptor
+	// name is what it is called in a layout: its whole name, or what the layout
+	// that it is in has.
+	name string
+	// path is the layout's; empty for a registry.
+	path  string
+	close func() error
+}
+
+// openPackage opens a source of any kind but a directory of files.
+func (c *Client) openPackage(ctx context.Context, source string) (*opened, error) {
+	if isDir(source) {
+		return nil, errdef.Errorf(errdef.ErrUsage, "%s is a directory of files, and no package yet; make one with: ocipkg pack %s OUTPUT", source, source)
+	}
+	if isLayout(source) {
+		l, root, err := openLayout(source, c.warn)
+		if err != nil {
+			return nil, err
+		}
+		return &opened{reader: l, root: root, name: artifact.Name(root), path: l.Path, close: l.Close}, nil
+	}
+	ref, err := named(source)
+	if err != nil {
+		return nil, err
+	}
+	repo := c.registry.Repository(ref)
+	root, _, err := repo.Manifest(ctx, ref.Target())
+	if err != nil {
+		return nil, err
+	}
+	if ref.Tag != "" {
+		ref.Digest = "" // a layout says itself what a name stands for
+	}
+	return &opened{reader: repo, root: root, name: ref.String(), close: func() error { return nil }}, nil
 }
 
 // isLayout tells whether a source is written as a layout, or is one. What

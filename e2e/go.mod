@@ -11,7 +11,10 @@ require (
 	golang.org/x/sys v0.49.0 // indirect
 )
 
-require golang.org/x/tools v0.40.0 // indirect
+require (
+	golang.org/x/sync v0.24.0 // indirect
+	golang.org/x/tools v0.40.0 // indirect
+)
 
 require (
 	github.com/distribution/reference v0.6.0
@@ -19,4 +22,5 @@ require (
 	github.com/opencontainers/go-digest v1.0.0
 	github.com/opencontainers/image-spec v1.1.1
 	github.com/rogpeppe/go-internal v1.16.0
+	oras.land/oras-go/v2 v2.7.0
 )

@@ -66,7 +66,7 @@ func (a *app) pushed(cmd *cobra.Command, pushed []ocipkg.Pushed, err error) erro
 		if p.Name == "" {
 			continue
 		}
-		a.note(fmt.Sprintf("pushed %s (%s sent)", p.Name, byteSize(p.Sent)))
+		a.note(fmt.Sprintf("pushed %s (%s)", p.Name, arrived(p)))
 	}
 	if err != nil {
 		return err
@@ -75,6 +75,15 @@ func (a *app) pushed(cmd *cobra.Command, pushed []ocipkg.Pushed, err error) erro
 		return a.resultJSON(cmd, pushed)
 	}
 	return a.result(cmd, pushed[0].Descriptor.Digest.String())
+}
+
+// arrived says how much came where it was pushed, and how.
+func arrived(p ocipkg.Pushed) string {
+	how := byteSize(p.Sent) + " sent"
+	if p.Mounted > 0 {
+		how += ", " + byteSize(p.Mounted) + " mounted"
+	}
+	return how
 }
 
 func (a *app) getCommand() *cobra.Command {

@@ -77,6 +77,9 @@ func (a *authorizer) credentialed(ctx context.Context) (known *auth.Client, refu
 
 // Do sends a request.
 func (a *authorizer) Do(req *http.Request) (*http.Response, error) {
+	if a.client.options.Offline {
+		return nil, errOffline
+	}
 	resp, err := a.overTLS(req)
 	if err != nil {
 		return nil, err

@@ -100,8 +100,8 @@ func TestOneTokenServesForAPush(t *testing.T) {
 	})
 	r := repo(t, s.host, Options{Credentials: stored(t, s.host, ann)})
 	for _, content := range []string{"one", "two"} {
-		if sent, err := r.PushBlob(t.Context(), blobOf(content), opener(content)); !sent || err != nil {
-			t.Errorf("sent %s: %v, %v", content, sent, err)
+		if how, err := r.PushBlob(t.Context(), blobOf(content), nil, opener(content)); how != Sent || err != nil {
+			t.Errorf("sent %s: %v, %v", content, how, err)
 		}
 	}
 	if err := r.PushManifest(t.Context(), manifestOf("{}"), []byte("{}"), "1"); err != nil {
@@ -124,8 +124,8 @@ func TestATokenThatExpiresHalfWayThroughAPushIsRenewed(t *testing.T) {
 			}
 		})
 		r := repo(t, s.host, Options{})
-		if sent, err := r.PushBlob(t.Context(), blobOf("content"), opener("content")); !sent || err != nil {
-			t.Errorf("expiry at %s: sent %v, %v", at, sent, err)
+		if how, err := r.PushBlob(t.Context(), blobOf("content"), nil, opener("content")); how != Sent || err != nil {
+			t.Errorf("expiry at %s: sent %v, %v", at, how, err)
 		}
 		if err := r.PushManifest(t.Context(), manifestOf("{}"), []byte("{}"), "1"); err != nil {
 			t.Errorf("expiry at %s: %v", at, err)
@@ -144,7 +144,7 @@ func TestARegistryThatNeverAcceptsItsOwnTokensIsNotAskedForEver(t *testing.T) {
 			tokens.protected(`Bearer realm="REALM"`, h)(w, r)
 		}
 	})
-	_, err := repo(t, s.host, Options{}).PushBlob(t.Context(), blobOf("content"), opener("content"))
+	_, err := repo(t, s.host, Options{}).PushBlob(t.Context(), blobOf("content"), nil, opener("content"))
 	wantError(t, err, errdef.ErrUnauthorized, "ocipkg login "+s.host)
 	s.wantTimes(t, "PUT", 2)
 }

@@ -14,6 +14,7 @@ import (
 	"oras.land/oras-go/v2/registry/remote"
 
 	"github.com/ocipkg/ocipkg/internal/artifact"
+	"github.com/ocipkg/ocipkg/internal/errdef"
 	"github.com/ocipkg/ocipkg/internal/reference"
 )
 
@@ -46,7 +47,13 @@ type Options struct {
 	Warn func(line string)
 	// Trace takes a line for each request; nil drops it.
 	Trace func(line string)
+	// Offline refuses every request, before a host is looked up or credentials
+	// are; the error is of kind [errdef.ErrNetwork].
+	Offline bool
 }
+
+// errOffline says that a registry is not asked.
+var errOffline = &explained{errdef.Errorf(errdef.ErrNetwork, "not asked, since this runs offline; run it without --offline and OCIPKG_OFFLINE, or name a mirror on this machine: OCIPKG_MIRROR=oci:DIR")}
 
 // Client reaches registries. Make one for a process and share it: it keeps
 // connections and tokens.
@@ -113,6 +120,8 @@ func (c *Client) Repository(ref reference.Reference) *Repository {
 			ManifestMediaTypes: artifact.ManifestTypes,
 			MaxMetadataBytes:   artifact.MaxManifest,
 			TagListMaxPages:    1000,
+
+			ReferrerListMaxPages: 1000,
 			// Many registries refuse to delete, and a push is no less done.
 			SkipReferrersGC: true,
 		},
@@ -142,6 +151,9 @@ func (c *Client) transport(a *authorizer) http.RoundTripper {
 // send is the network. The certificate of one host may be left unchecked, and
 // not that of another to which it sends us on.
 func (c *Client) send(req *http.Request) (*http.Response, error) {
+	if c.options.Offline {
+		return nil, errOffline // as a last resort: it is refused before
+	}
 	if c.options.Insecure.Has(registryOf(req.URL.Host)) {
 		return c.insecure.RoundTrip(req)
 	}

@@ -78,7 +78,7 @@ func TestAWriteDoesNotFallBack(t *testing.T) {
 	s := registryThatKeeps(t, func(h http.HandlerFunc) http.HandlerFunc { return tokens.protected(`Bearer realm="REALM"`, h) })
 	told := &lines{}
 	r := repo(t, s.host, Options{Credentials: stored(t, s.host, ann), Warn: told.add})
-	_, err := r.PushBlob(t.Context(), blobOf("content"), opener("content"))
+	_, err := r.PushBlob(t.Context(), blobOf("content"), nil, opener("content"))
 	wantError(t, err, errdef.ErrUnauthorized, s.host+" refused the credentials")
 	wantError(t, r.PushManifest(t.Context(), manifestOf("{}"), []byte("{}"), "1"), errdef.ErrUnauthorized)
 	told.want(t)

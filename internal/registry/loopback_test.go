@@ -63,8 +63,8 @@ func TestTLSOnThisMachineIsFoundOut(t *testing.T) {
 			})
 			s = serveTLS(t, handlers)
 			r := repo(t, s.host, Options{Insecure: Hosts{s.host, strings.TrimPrefix(secure.URL, "https://")}, Credentials: stored(t, s.host, ann)})
-			if sent, err := r.PushBlob(t.Context(), blobOf("content"), opener("content")); !sent || err != nil {
-				t.Errorf("sent %v, %v", sent, err)
+			if how, err := r.PushBlob(t.Context(), blobOf("content"), nil, opener("content")); how != Sent || err != nil {
+				t.Errorf("sent %v, %v", how, err)
 			}
 			wantFetched(t, r, "content")
 			first := New(r.client.options).Repository(reference.Reference{Registry: s.host, Repository: repository})
@@ -188,8 +188,8 @@ func TestARegistryMayHaveAnIPv6Address(t *testing.T) {
 	s.Listener = listener
 	s.Start()
 	r := repo(t, strings.TrimPrefix(s.URL, "http://"), Options{})
-	if sent, err := r.PushBlob(t.Context(), blobOf("content"), opener("content")); !sent || err != nil {
-		t.Errorf("sent %v, %v", sent, err)
+	if how, err := r.PushBlob(t.Context(), blobOf("content"), nil, opener("content")); how != Sent || err != nil {
+		t.Errorf("sent %v, %v", how, err)
 	}
 	wantFetched(t, r, "content")
 }

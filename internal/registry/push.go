@@ -3,7 +3,9 @@ package registry
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -11,22 +13,42 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2/registry/remote/errcode"
+
+	"github.com/ocipkg/ocipkg/internal/errdef"
 )
 
-// PushBlob sends a blob unless the registry has it, and tells whether it was
-// sent. An upload that breaks starts again, from a reader that open gives anew;
-// an error of that reader is final.
-func (r *Repository) PushBlob(ctx context.Context, desc ocispec.Descriptor, open func() (io.ReadCloser, error)) (sent bool, err error) {
+// Arrival says how a blob came into a repository.
+type Arrival int
+
+// The ways in which a blob arrives.
+const (
+	Had     Arrival = iota // it was there
+	Sent                   // its bytes went to the registry
+	Mounted                // the registry took it from another of its repositories
+)
+
+// PushBlob sends a blob unless the registry has it, and tells how it came to be
+// there. Where from is not nil, and is in the same registry, that is asked first
+// to take the blob from there. An upload that breaks starts again, from a reader
+// that open gives anew; an error of that reader is final.
+func (r *Repository) PushBlob(ctx context.Context, desc ocispec.Descriptor, from *Repository, open func() (io.ReadCloser, error)) (Arrival, error) {
 	ctx = forWriting(ctx, r.remote.Reference)
 	renewed := false
 	for attempt := 0; ; attempt++ {
 		// An upload whose answer was lost may have been whole.
-		if ok, err := r.Exists(ctx, desc); ok || err != nil {
-			return ok && attempt > 0, err
+		if ok, err := r.Exists(ctx, desc); err != nil {
+			return Had, err
+		} else if ok && attempt > 0 {
+			return Sent, nil
+		} else if ok {
+			return Had, nil
 		}
-		err := r.upload(ctx, desc, open)
+		if attempt > 0 {
+			from = nil
+		}
+		arrival, err := r.upload(ctx, desc, from, open)
 		if err == nil {
-			return true, nil
+			return arrival, nil
 		}
 		wait := backoff(attempt)
 		var busy *busyError
@@ -39,10 +61,10 @@ func (r *Repository) PushBlob(ctx context.Context, desc ocispec.Descriptor, open
 			worth = renewed
 		}
 		if attempt >= maxRetries || !worth || wait > maxWait {
-			return false, r.explain("push "+desc.Digest.String()+" to "+r.name, err)
+			return Had, r.explain("push "+desc.Digest.String()+" to "+r.name, err)
 		}
 		if err := pause(ctx, wait); err != nil {
-			return false, err
+			return Had, err
 		}
 	}
 }
@@ -71,18 +93,42 @@ func endsSession(err error) bool {
 	return false
 }
 
-func (r *Repository) upload(ctx context.Context, desc ocispec.Descriptor, open func() (io.ReadCloser, error)) error {
-	reader, err := open()
-	if err != nil {
-		return &explained{err}
+// upload sends a blob, or has it mounted. A registry that does not mount it
+// takes the same request for the start of an upload; one that refuses it, which
+// may be for its account alone, gets a request without.
+// https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#mounting-a-blob-from-another-repository
+func (r *Repository) upload(ctx context.Context, desc ocispec.Descriptor, from *Repository, open func() (io.ReadCloser, error)) (Arrival, error) {
+	var read *source
+	content := func() (io.ReadCloser, error) {
+		reader, err := open()
+		if err != nil {
+			return nil, &explained{err}
+		}
+		read = &source{reader: reader}
+		return io.NopCloser(struct{ io.Reader }{read}), nil
 	}
-	source := &source{reader: reader}
-	defer source.Close()
-	err = r.remote.Blobs().Push(ctx, desc, struct{ io.Reader }{source})
-	if readErr := source.failure(); readErr != nil {
-		return &explained{readErr}
+	var err error
+	if from != nil && from != r && from.registry() == r.registry() {
+		err = r.remote.Mount(ctx, desc, from.remote.Reference.Repository, content)
+		if err == nil && read == nil {
+			return Mounted, nil
+		}
 	}
-	return err
+	var unreadable *explained
+	if read == nil && ctx.Err() == nil && !errors.As(err, &unreadable) {
+		var blob io.Reader
+		if blob, err = content(); err == nil {
+			err = r.remote.Blobs().Push(ctx, desc, blob)
+		}
+	}
+	if read == nil {
+		return Had, err
+	}
+	defer read.Close()
+	if readErr := read.failure(); readErr != nil {
+		return Had, &explained{readErr}
+	}
+	return Sent, err
 }
 
 // source is what an upload reads. It keeps the error of reading apart from
@@ -122,13 +168,17 @@ func (s *source) Close() error {
 }
 
 // PushManifest sends a manifest or index as the bytes it is, under each of
-// tags; with none, under its digest alone.
+// tags; with none, under its digest alone. One that refers to another manifest
+// can be found by that afterwards, also in a registry without the referrers API.
 func (r *Repository) PushManifest(ctx context.Context, desc ocispec.Descriptor, raw []byte, tags ...string) error {
 	ctx = forWriting(ctx, r.remote.Reference)
 	name := func(tag string) string { return r.name + ":" + tag }
 	if len(tags) == 0 {
 		tags = []string{desc.Digest.String()}
 		name = func(d string) string { return r.name + "@" + d }
+	}
+	if err := r.mayRefer(ctx, raw); err != nil {
+		return fmt.Errorf("push the manifest to %s: %w", name(tags[0]), err)
 	}
 	for _, tag := range tags {
 		err := r.remote.Manifests().PushReference(ctx, desc, bytes.NewReader(raw), tag)
@@ -137,4 +187,22 @@ func (r *Repository) PushManifest(ctx context.Context, desc ocispec.Descriptor, 
 		}
 	}
 	return nil
+}
+
+// mayRefer refuses a manifest whose subject the registry finds under the very
+// tag where, for lack of the referrers API, the list of referrers would go:
+// GitLab does, and writing the list would put it in the subject's place.
+func (r *Repository) mayRefer(ctx context.Context, raw []byte) error {
+	var doc struct {
+		Subject *ocispec.Descriptor `json:"subject"`
+	}
+	if json.Unmarshal(raw, &doc) != nil || doc.Subject == nil || doc.Subject.Digest.Validate() != nil {
+		return nil // the registry says what is wrong
+	}
+	subject := doc.Subject.Digest
+	found, err := r.Resolve(ctx, subject.Algorithm().String()+"-"+subject.Encoded())
+	if err == nil && found.Digest == subject {
+		return errdef.Errorf(errdef.ErrUsage, "it refers to %s, and %s has no place for such references that would not overwrite that; leave them out with: ocipkg copy --no-referrers", subject, r.registry())
+	}
+	return ctx.Err()
 }

@@ -24,10 +24,10 @@ const upload = "PUT /uploads/1"
 func TestABlobThatIsThereIsNotSent(t *testing.T) {
 	s := registryThatKeeps(t, unprotected)
 	r := repo(t, s.host, Options{})
-	for _, want := range []bool{true, false} {
-		sent, err := r.PushBlob(t.Context(), blobOf("content"), opener("content"))
-		if sent != want || err != nil {
-			t.Errorf("sent %v, %v; want %v", sent, err, want)
+	for _, want := range []Arrival{Sent, Had} {
+		how, err := r.PushBlob(t.Context(), blobOf("content"), nil, opener("content"))
+		if how != want || err != nil {
+			t.Errorf("sent %v, %v; want %v", how, err, want)
 		}
 	}
 	s.wantTimes(t, "POST", 1)
@@ -44,16 +44,16 @@ func TestAnUploadGoesWhereTheRegistrySays(t *testing.T) {
 				w.WriteHeader(http.StatusAccepted)
 			}
 		}))
-		if sent, err := repo(t, s.host, Options{}).PushBlob(t.Context(), blobOf("content"), opener("content")); !sent || err != nil {
-			t.Errorf("%s: sent %v, %v", location, sent, err)
+		if how, err := repo(t, s.host, Options{}).PushBlob(t.Context(), blobOf("content"), nil, opener("content")); how != Sent || err != nil {
+			t.Errorf("%s: sent %v, %v", location, how, err)
 		}
 	}
 }
 
 func TestAnEmptyBlobIsSent(t *testing.T) {
 	s := registryThatKeeps(t, unprotected)
-	if sent, err := repo(t, s.host, Options{}).PushBlob(t.Context(), blobOf(""), opener("")); !sent || err != nil {
-		t.Errorf("sent %v, %v", sent, err)
+	if how, err := repo(t, s.host, Options{}).PushBlob(t.Context(), blobOf(""), nil, opener("")); how != Sent || err != nil {
+		t.Errorf("sent %v, %v", how, err)
 	}
 }
 
@@ -75,12 +75,12 @@ func TestAnUploadThatBreaksStartsAgain(t *testing.T) {
 			s := serve(t, pushing(upload, func(h http.HandlerFunc) http.HandlerFunc { return failing(2, failure, h) }))
 			opened := 0
 			r := repo(t, s.host, Options{})
-			sent, err := r.PushBlob(t.Context(), blobOf(content), func() (io.ReadCloser, error) {
+			how, err := r.PushBlob(t.Context(), blobOf(content), nil, func() (io.ReadCloser, error) {
 				opened++
 				return opener(content)()
 			})
-			if !sent || err != nil || opened != 3 {
-				t.Errorf("sent %v, %v, opened %d times", sent, err, opened)
+			if how != Sent || err != nil || opened != 3 {
+				t.Errorf("sent %v, %v, opened %d times", how, err, opened)
 			}
 			s.wantTimes(t, "POST", 3)
 			s.wantTimes(t, "PUT", 3)
@@ -92,9 +92,9 @@ func TestAnUploadThatBreaksStartsAgain(t *testing.T) {
 func TestUploadsThatKeepBreakingEnd(t *testing.T) {
 	for name, failure := range map[string]http.HandlerFunc{"reset": broken, "503": answer(503, errorDocument("BUSY", "maintenance"))} {
 		s := serve(t, pushing(upload, func(http.HandlerFunc) http.HandlerFunc { return failure }))
-		sent, err := repo(t, s.host, Options{}).PushBlob(t.Context(), blobOf("content"), opener("content"))
+		how, err := repo(t, s.host, Options{}).PushBlob(t.Context(), blobOf("content"), nil, opener("content"))
 		wantError(t, err, errdef.ErrNetwork, "push "+blobOf("content").Digest.String(), s.host, "try again later")
-		if sent {
+		if how != Had {
 			t.Errorf("%s: sent", name)
 		}
 		for _, method := range []string{"HEAD", "POST", "PUT"} {
@@ -110,8 +110,8 @@ func TestAnUploadThatWasWholeIsNotSentAgainWhenItsAnswerIsLost(t *testing.T) {
 			reset(w)
 		}
 	}))
-	if sent, err := repo(t, s.host, Options{}).PushBlob(t.Context(), blobOf("content"), opener("content")); !sent || err != nil {
-		t.Errorf("sent %v, %v", sent, err)
+	if how, err := repo(t, s.host, Options{}).PushBlob(t.Context(), blobOf("content"), nil, opener("content")); how != Sent || err != nil {
+		t.Errorf("sent %v, %v", how, err)
 	}
 	s.wantTimes(t, "PUT", 1)
 }
@@ -128,7 +128,7 @@ func TestARefusedUploadIsFinal(t *testing.T) {
 		s := serve(t, pushing(upload, func(http.HandlerFunc) http.HandlerFunc {
 			return answer(status, errorDocument("DENIED", "quota exceeded"))
 		}))
-		_, err := repo(t, s.host, Options{}).PushBlob(t.Context(), blobOf("content"), opener("content"))
+		_, err := repo(t, s.host, Options{}).PushBlob(t.Context(), blobOf("content"), nil, opener("content"))
 		wantError(t, err, kind, s.host, "quota exceeded")
 		s.wantTimes(t, "PUT", 1)
 	}
@@ -137,11 +137,11 @@ func TestARefusedUploadIsFinal(t *testing.T) {
 func TestAnUploadThatTheRegistryForgotIsStartedOnceMore(t *testing.T) {
 	for _, status := range []int{404, 416} {
 		s := serve(t, pushing(upload, func(h http.HandlerFunc) http.HandlerFunc { return failing(1, answer(status, ""), h) }))
-		if sent, err := repo(t, s.host, Options{}).PushBlob(t.Context(), blobOf("content"), opener("content")); !sent || err != nil {
-			t.Errorf("%d: sent %v, %v", status, sent, err)
+		if how, err := repo(t, s.host, Options{}).PushBlob(t.Context(), blobOf("content"), nil, opener("content")); how != Sent || err != nil {
+			t.Errorf("%d: sent %v, %v", status, how, err)
 		}
 		s = serve(t, pushing(upload, func(h http.HandlerFunc) http.HandlerFunc { return failing(2, answer(status, ""), h) }))
-		if _, err := repo(t, s.host, Options{}).PushBlob(t.Context(), blobOf("content"), opener("content")); err == nil {
+		if _, err := repo(t, s.host, Options{}).PushBlob(t.Context(), blobOf("content"), nil, opener("content")); err == nil {
 			t.Errorf("%d: no error", status)
 		}
 		s.wantTimes(t, "PUT", 2)
@@ -170,7 +170,7 @@ func TestAnErrorOfReadingTheContentIsFinalAndNotTheRegistrys(t *testing.T) {
 		for _, given := range []string{"", "cont", content[:400<<10]} {
 			s := registryThatKeeps(t, unprotected)
 			desc := blobOf(content)
-			_, err := repo(t, s.host, Options{}).PushBlob(t.Context(), desc, func() (io.ReadCloser, error) {
+			_, err := repo(t, s.host, Options{}).PushBlob(t.Context(), desc, nil, func() (io.ReadCloser, error) {
 				return io.NopCloser(&failingReader{strings.NewReader(given), cause}), nil
 			})
 			if !errors.Is(err, cause) || err.Error() != fmt.Sprintf("push %s to %s/acme/foo: %v", desc.Digest, s.host, cause) {
@@ -180,7 +180,7 @@ func TestAnErrorOfReadingTheContentIsFinalAndNotTheRegistrys(t *testing.T) {
 		}
 	}
 	s := registryThatKeeps(t, unprotected)
-	_, err := repo(t, s.host, Options{}).PushBlob(t.Context(), blobOf("content"), func() (io.ReadCloser, error) { return nil, wrong })
+	_, err := repo(t, s.host, Options{}).PushBlob(t.Context(), blobOf("content"), nil, func() (io.ReadCloser, error) { return nil, wrong })
 	wantError(t, err, errdef.ErrVerification, "the archive is damaged")
 	s.wantTimes(t, "POST", 0)
 }
@@ -188,9 +188,9 @@ func TestAnErrorOfReadingTheContentIsFinalAndNotTheRegistrys(t *testing.T) {
 func TestContentOfAnotherLengthIsAnError(t *testing.T) {
 	for _, content := range []string{"", "cont", "content and more"} {
 		s := registryThatKeeps(t, unprotected)
-		sent, err := repo(t, s.host, Options{}).PushBlob(t.Context(), blobOf("content"), opener(content))
-		if sent || err == nil {
-			t.Errorf("%q was sent: %v, %v", content, sent, err)
+		how, err := repo(t, s.host, Options{}).PushBlob(t.Context(), blobOf("content"), nil, opener(content))
+		if how != Had && err == nil {
+			t.Errorf("%q was sent: %v, %v", content, how, err)
 		}
 		s.wantTimes(t, "POST", 1)
 	}
@@ -207,8 +207,8 @@ func TestALongWaitForTheAnswerToAnUploadIsNoStall(t *testing.T) {
 			}
 		}
 	}))
-	if sent, err := repo(t, s.host, Options{}).PushBlob(t.Context(), blobOf("content"), opener("content")); !sent || err != nil {
-		t.Errorf("sent %v, %v", sent, err)
+	if how, err := repo(t, s.host, Options{}).PushBlob(t.Context(), blobOf("content"), nil, opener("content")); how != Sent || err != nil {
+		t.Errorf("sent %v, %v", how, err)
 	}
 	s.wantTimes(t, "PUT", 1)
 	s.wantTimes(t, "HEAD", 1)
@@ -222,8 +222,8 @@ func TestAnUploadThatIsNotTakenIsGivenUp(t *testing.T) {
 		return failing(1, func(w http.ResponseWriter, r *http.Request) { <-done }, h)
 	}))
 	defer close(done)
-	if sent, err := repo(t, s.host, Options{}).PushBlob(t.Context(), blobOf(content), opener(content)); !sent || err != nil {
-		t.Errorf("sent %v, %v", sent, err)
+	if how, err := repo(t, s.host, Options{}).PushBlob(t.Context(), blobOf(content), nil, opener(content)); how != Sent || err != nil {
+		t.Errorf("sent %v, %v", how, err)
 	}
 	s.wantTimes(t, "PUT", 2)
 }

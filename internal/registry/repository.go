@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -129,15 +130,28 @@ func mediaType(resp *http.Response, raw []byte) string {
 // not there gives an error of kind [errdef.ErrNotFound] that lists those that
 // are.
 func (r *Repository) Manifest(ctx context.Context, tagOrDigest string) (ocispec.Descriptor, []byte, error) {
+	desc, raw, err := r.Find(ctx, tagOrDigest)
+	if errors.Is(err, errdef.ErrNotFound) {
+		_, name := r.named(tagOrDigest)
+		err = r.missing(ctx, name)
+	}
+	return desc, raw, err
+}
+
+// named gives the digest that is asked for, empty for a tag, and the whole name.
+func (r *Repository) named(tagOrDigest string) (digest.Digest, string) {
 	asked, err := digest.Parse(tagOrDigest)
-	name := r.name + "@" + tagOrDigest
 	if err != nil {
-		asked, name = "", r.name+":"+tagOrDigest
+		return "", r.name + ":" + tagOrDigest
 	}
+	return asked, r.name + "@" + tagOrDigest
+}
+
+// Find is [Repository.Manifest] for a place that is one of several: what is not
+// there is not looked into.
+func (r *Repository) Find(ctx context.Context, tagOrDigest string) (ocispec.Descriptor, []byte, error) {
+	asked, name := r.named(tagOrDigest)
 	resp, raw, err := r.readManifest(ctx, tagOrDigest)
-	if statusOf(err) == http.StatusNotFound {
-		return ocispec.Descriptor{}, nil, r.missing(ctx, name)
-	}
 	if err != nil {
 		return ocispec.Descriptor{}, nil, r.explain("fetch "+name, err)
 	}
@@ -228,4 +242,35 @@ func (r *Repository) Exists(ctx context.Context, desc ocispec.Descriptor) (bool,
 		return false, r.explain("look for "+desc.Digest.String()+" in "+r.name, err)
 	}
 	return true, resp.Body.Close()
+}
+
+// Referrers lists the manifests that refer to that of desc: by the API for it,
+// or, where the registry has none, from the list under the tag that stands for
+// it.
+// https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
+func (r *Repository) Referrers(ctx context.Context, desc ocispec.Descriptor) ([]ocispec.Descriptor, error) {
+	var found []ocispec.Descriptor
+	list := func() error {
+		return again(ctx, func() error {
+			found = nil
+			return r.remote.Referrers(ctx, desc, "", func(page []ocispec.Descriptor) error {
+				found = append(found, page...)
+				return nil
+			})
+		})
+	}
+	err := list()
+	switch statusOf(err) {
+	case http.StatusBadRequest, http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusNotImplemented:
+		// What a registry may say that does not know the API.
+		if r.remote.SetReferrersCapability(false) == nil {
+			err = list()
+		}
+	}
+	for _, referrer := range found {
+		if err == nil {
+			err = artifact.CheckDescriptor(referrer)
+		}
+	}
+	return found, r.explain("list what refers to "+r.name+"@"+desc.Digest.String(), err)
 }

@@ -55,7 +55,7 @@ func TestTriesAreCounted(t *testing.T) {
 		for request, send := range map[string]func(*Repository) error{
 			"GET /v2/acme/foo/blobs": func(r *Repository) error { _, err := fetch(t, r, blobOf("content")); return err },
 			"HEAD /v2/acme/foo/blobs": func(r *Repository) error {
-				_, err := r.PushBlob(t.Context(), blobOf("content"), opener("content"))
+				_, err := r.PushBlob(t.Context(), blobOf("content"), nil, opener("content"))
 				return err
 			},
 			"GET /v2/acme/foo/manifests":  func(r *Repository) error { _, _, err := r.Manifest(t.Context(), "1"); return err },
@@ -136,7 +136,7 @@ func TestARegistrysWaitIsKept(t *testing.T) {
 	}
 	for request, run := range map[string]func(r *Repository) error{
 		"PUT /uploads": func(r *Repository) error {
-			_, err := r.PushBlob(t.Context(), blobOf("content"), opener("content"))
+			_, err := r.PushBlob(t.Context(), blobOf("content"), nil, opener("content"))
 			return err
 		},
 		"PUT /v2": func(r *Repository) error {
@@ -204,7 +204,7 @@ func TestACancelledContextStopsAtOnce(t *testing.T) {
 					if name == "during a body" || name == "after a break" {
 						return // a HEAD has none
 					}
-					_, err = r.PushBlob(ctx, blobOf("content"), opener("content"))
+					_, err = r.PushBlob(ctx, blobOf("content"), nil, opener("content"))
 				}
 				if !errors.Is(err, context.Canceled) {
 					t.Errorf("the error is %v", err)

@@ -90,7 +90,7 @@ func TestAnUploadIsNotSentToAnotherServer(t *testing.T) {
 				w.WriteHeader(http.StatusAccepted)
 			}),
 		})
-		_, err := repo(t, s.host, Options{Credentials: stored(t, s.host, ann)}).PushBlob(t.Context(), blobOf("content"), opener("content"))
+		_, err := repo(t, s.host, Options{Credentials: stored(t, s.host, ann)}).PushBlob(t.Context(), blobOf("content"), nil, opener("content"))
 		wantError(t, err, nil, "different host")
 		other.wantTimes(t, "", 0)
 	})

@@ -1,0 +1,333 @@
+package ocipkg
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/ocipkg/ocipkg/internal/artifact"
+	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/layout"
+	"github.com/ocipkg/ocipkg/internal/reference"
+	"github.com/ocipkg/ocipkg/internal/registry"
+	"github.com/ocipkg/ocipkg/platform"
+)
+
+// CopyOptions say what is copied. The zero value copies all that there is.
+type CopyOptions struct {
+	// Platforms are targets, as in [GetOptions]. With any, of an index only the
+	// packages that serve them are taken, and what arrives is another index,
+	// also when it has but one package: a name goes on to stand for an index,
+	// which more can be added to. Of all packages of the index, it is the same.
+	Platforms []string
+	// NoReferrers leaves out what refers to the package, such as signatures.
+	NoReferrers bool
+	// Force replaces an archive that is there.
+	Force bool
+}
+
+// Copied says what a copy brought where. The name is that of a layout as it
+// would be written as a source, or whole that in a registry.
+type Copied struct {
+	Pushed
+	// Source is what was copied. It differs from Descriptor when only some
+	// platforms were.
+	Source Descriptor `json:"source"`
+	// Referrers is how many manifests that refer to the package, or to a part of
+	// it, were copied with it.
+	Referrers int `json:"referrers"`
+}
+
+// Copy copies a package, or an index with all its packages, byte for byte, so
+// that its digest stays the same, with the signatures and whatever else refers to
+// it or to a part of it. Source and destination are each a name in a registry, an
+// archive or a layout directory. What the destination has is not sent again, and
+// between two repositories of one registry nothing is: the registry takes it over.
+//
+// In a layout the package gets the name that it has in the registry, or noted in
+// the layout that it comes from, unless the destination is written oci:DIR:TAG.
+// In a registry a destination is written as for [Client.Push].
+func (c *Client) Copy(ctx context.Context, source, destination string, options CopyOptions) (Copied, error) {
+	if err := c.open(); err != nil {
+		return Copied{}, err
+	}
+	copied, err := c.copy(ctx, source, destination, options)
+	if err != nil {
+		return Copied{}, fmt.Errorf("copy %s to %s: %w", source, destination, err)
+	}
+	return copied, nil
+}
+
+func (c *Client) copy(ctx context.Context, source, destination string, options CopyOptions) (Copied, error) {
+	ref, at, err := copyDestination(destination)
+	if err != nil {
+		return Copied{}, err
+	}
+	from, err := c.openPackage(ctx, source)
+	if err != nil {
+		return Copied{}, err
+	}
+	defer from.close()
+	if at != nil && at.archive && len(options.Platforms) == 0 && isSameFile(from.path, at.path) {
+		return Copied{Pushed: Pushed{Name: at.String(), Descriptor: bare(from.root)}, Source: bare(from.root)}, nil
+	}
+	if at != nil {
+		return c.copyToLayout(ctx, from, *at, options)
+	}
+	p := c.pushInto(ref)
+	root, referrers, err := p.planCopy(ctx, from, options)
+	if err != nil {
+		return Copied{}, err
+	}
+	if len(referrers) > 0 && ref.Tag != "" {
+		p.add(root.desc, root.raw) // under its tag once all that refers to it is there
+	}
+	if err := p.send(ctx, ref.Tag); err != nil {
+		return Copied{}, err
+	}
+	return Copied{Pushed: p.pushed(ref, root.desc), Source: bare(from.root), Referrers: len(referrers)}, nil
+}
+
+func (c *Client) copyToLayout(ctx context.Context, from *opened, at place, options CopyOptions) (Copied, error) {
+	w, err := at.create(options.Force)
+	if err != nil {
+		return Copied{}, err
+	}
+	defer w.Close()
+	p := &push{client: c, to: layoutDestination{w}}
+	root, referrers, err := p.planCopy(ctx, from, options)
+	if err != nil {
+		return Copied{}, err
+	}
+	if err := p.send(ctx, ""); err != nil {
+		return Copied{}, err
+	}
+	name := from.name
+	if at.tag != "" {
+		name = at.tag
+	}
+	if err := w.Finish(bare(root.desc), name, referrers...); err != nil {
+		return Copied{}, err
+	}
+	pushed := Pushed{Name: at.String(), Descriptor: bare(root.desc), Sent: p.sent.Load()}
+	return Copied{Pushed: pushed, Source: bare(from.root), Referrers: len(referrers)}, nil
+}
+
+// copyDestination reads where to copy to: a place for a layout, or, with nil for
+// that, a name in a registry.
+func copyDestination(destination string) (reference.Reference, *place, error) {
+	written := strings.HasPrefix(destination, "oci:") || strings.HasPrefix(destination, "oci-archive:")
+	switch {
+	case written, strings.HasSuffix(destination, ".tar") && !isDir(destination) && !isLayoutDir(destination):
+		at, err := parseOutput(destination)
+		return reference.Reference{}, &at, err
+	case isLayoutDir(destination):
+		return reference.Reference{}, &place{path: destination}, nil
+	case isDir(destination):
+		return reference.Reference{}, nil, errdef.Errorf(errdef.ErrUsage, "%s is a directory, and no layout; to make one there write oci:%s", destination, destination)
+	case isLayout(destination):
+		return reference.Reference{}, nil, errdef.Errorf(errdef.ErrUsage, "%s does not say what it is to be; write FILE.tar for an archive, or oci:DIR for a layout directory", destination)
+	}
+	ref, err := parseDestination(destination)
+	return ref, nil, err
+}
+
+func isLayoutDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir() && isLayout(path)
+}
+
+func isSameFile(a, b string) bool {
+	one, errA := os.Stat(a)
+	other, errB := os.Stat(b)
+	return errA == nil && errB == nil && os.SameFile(one, other)
+}
+
+// planCopy plans to send what is copied, and gives what its name is to stand for,
+// and what refers to it.
+func (p *push) planCopy(ctx context.Context, from *opened, options CopyOptions) (root document, referrers []Descriptor, err error) {
+	p.nested = true
+	raw, err := artifact.ReadBlob(ctx, from, from.root, artifact.MaxManifest)
+	if err != nil {
+		return root, nil, err
+	}
+	if root, err = selectPlatforms(ctx, from, document{from.root, raw}, options.Platforms); err != nil {
+		return root, nil, err
+	}
+	if err := p.planDocument(ctx, from, root); err != nil || options.NoReferrers {
+		return root, nil, err
+	}
+	if root.desc.Digest != from.root.Digest {
+		left, err := from.Referrers(ctx, from.root)
+		if err != nil {
+			return root, nil, err
+		}
+		if len(left) > 0 {
+			p.client.warn(fmt.Sprintf("%d manifests that refer to the whole index %s, such as signatures, are left out: they are not about the one that is made of it", len(left), from.root.Digest))
+		}
+	}
+	referrers, err = p.planReferrers(ctx, from)
+	return root, referrers, err
+}
+
+// planReferrers plans to send what refers to the manifests that are planned, and
+// to these in turn.
+func (p *push) planReferrers(ctx context.Context, from reader) ([]Descriptor, error) {
+	var all []Descriptor
+	for i := 0; i < len(p.manifests); i++ { // more come meanwhile
+		found, err := from.Referrers(ctx, p.manifests[i].desc)
+		if err != nil {
+			return nil, err
+		}
+		for _, desc := range found {
+			if p.planned[desc.Digest] {
+				continue
+			}
+			if !slices.Contains(artifact.ManifestTypes, desc.MediaType) {
+				p.client.warn(fmt.Sprintf("%s, which refers to %s, is left out: it is a %s, which is not copied", desc.Digest, p.manifests[i].desc.Digest, desc.MediaType))
+				continue
+			}
+			if err := p.plan(ctx, from, desc); err != nil {
+				return nil, fmt.Errorf("what refers to %s: %w", p.manifests[i].desc.Digest, err)
+			}
+			all = append(all, bare(desc))
+		}
+	}
+	return all, nil
+}
+
+// selectPlatforms gives of an index one of those packages alone that serve the
+// platforms, and of a package itself, if it serves them.
+func selectPlatforms(ctx context.Context, from artifact.Fetcher, root document, platforms []string) (document, error) {
+	var targets []Platform
+	for _, name := range platforms {
+		target, err := platform.Parse(name)
+		if err != nil {
+			return root, err
+		}
+		targets = append(targets, target)
+	}
+	if len(targets) == 0 {
+		return root, nil
+	}
+	if !artifact.IsIndex(root.desc) {
+		return root, checkFits(ctx, from, root, targets)
+	}
+	index, err := artifact.ParseIndex(root.raw)
+	if err != nil {
+		return root, fmt.Errorf("index %s: %w", root.desc.Digest, err)
+	}
+	wanted := map[digest.Digest]bool{}
+	for _, target := range targets {
+		desc, err := artifact.Select(index, target)
+		if err != nil {
+			return root, err
+		}
+		wanted[desc.Digest] = true
+	}
+	keep := make([]bool, len(index.Manifests))
+	for i, desc := range index.Manifests {
+		// Attestations are entries beside the package that they are about.
+		keep[i] = wanted[desc.Digest] || wanted[digest.Digest(desc.Annotations["vnd.docker.reference.digest"])]
+	}
+	if !slices.Contains(keep, false) {
+		return root, nil
+	}
+	raw, err := filterIndex(root.raw, keep)
+	root.desc.Digest, root.desc.Size = digest.FromBytes(raw), int64(len(raw))
+	return document{root.desc, raw}, err
+}
+
+// filterIndex leaves out of an index the entries that are not kept. All else
+// stays as it is written, also what is not known here.
+func filterIndex(raw []byte, keep []bool) ([]byte, error) {
+	var doc map[string]json.RawMessage
+	var manifests []json.RawMessage
+	if err := json.Unmarshal(raw, &doc); err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(doc["manifests"], &manifests); err != nil {
+		return nil, err
+	}
+	kept := []json.RawMessage{}
+	for i, entry := range manifests {
+		if keep[i] {
+			kept = append(kept, entry)
+		}
+	}
+	var err error
+	if doc["manifests"], err = json.Marshal(kept); err != nil {
+		return nil, err
+	}
+	return json.Marshal(doc)
+}
+
+// checkFits tells whether a package that is in no index serves all targets.
+func checkFits(ctx context.Context, from artifact.Fetcher, root document, targets []Platform) error {
+	pkg, err := artifact.OpenManifest(ctx, from, root.desc, root.raw)
+	if err != nil {
+		return err
+	}
+	of := pkg.Config.Platform
+	if of.IsZero() {
+		of = pkg.ImagePlatform()
+	}
+	for _, target := range targets {
+		if reason, ok := of.Fits(target); !ok {
+			return errdef.Errorf(errdef.ErrPlatform, "the package is for %s, and not for %s: %s", of, target, reason)
+		}
+	}
+	return nil
+}
+
+// layoutDestination is a layout in the making as a [destination].
+type layoutDestination struct{ *layout.Writer }
+
+func (d layoutDestination) PushBlob(ctx context.Context, desc Descriptor, _ *registry.Repository, open func() (io.ReadCloser, error)) (registry.Arrival, error) {
+	if d.Has(desc) {
+		return registry.Had, nil
+	}
+	content, err := open()
+	if err != nil {
+		return registry.Had, err
+	}
+	defer content.Close()
+	return registry.Sent, d.put(ctx, desc, content)
+}
+
+// PushManifest ignores tags: the layout is named when it is finished.
+func (d layoutDestination) PushManifest(ctx context.Context, desc Descriptor, raw []byte, _ ...string) error {
+	return d.put(ctx, desc, bytes.NewReader(raw))
+}
+
+func (d layoutDestination) put(ctx context.Context, desc Descriptor, content io.Reader) error {
+	blob, err := d.Create()
+	if err != nil {
+		return err
+	}
+	defer blob.Discard()
+	if _, err := io.Copy(blob, &interruptible{ctx, content}); err != nil {
+		return fmt.Errorf("write %s: %w", desc.Digest, err)
+	}
+	return blob.Commit(desc)
+}
+
+// interruptible ends with its context: files do not by themselves.
+type interruptible struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (r *interruptible) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.Reader.Read(p)
+}
