@@ -78,6 +78,9 @@ func (c *Client) copy(ctx context.Context, source, destination string, options C
 	if at != nil && at.archive && len(options.Platforms) == 0 && isSameFile(from.path, at.path) {
 		return Copied{Pushed: Pushed{Name: at.String(), Descriptor: bare(from.root)}, Source: bare(from.root)}, nil
 	}
+	if at == nil && len(options.Platforms) == 0 && from.ref.Name() == ref.Name() && (ref.Tag == "" || from.ref.Tag == ref.Tag && from.ref.Digest == "") {
+		return Copied{Pushed: c.pushInto(ref).pushed(ref, from.root), Source: bare(from.root)}, nil // onto itself
+	}
 	if at != nil {
 		return c.copyToLayout(ctx, from, *at, options)
 	}
@@ -161,7 +164,7 @@ func (p *push) planCopy(ctx context.Context, from *opened, options CopyOptions) 
 	if root, err = selectPlatforms(ctx, from, document{from.root, raw}, options.Platforms); err != nil {
 		return root, nil, err
 	}
-	if err := p.planDocument(ctx, from, root); err != nil || options.NoReferrers {
+	if err := p.planDocument(ctx, from.reader, root); err != nil || options.NoReferrers {
 		return root, nil, err
 	}
 	if root.desc.Digest != from.root.Digest {
@@ -173,7 +176,7 @@ func (p *push) planCopy(ctx context.Context, from *opened, options CopyOptions) 
 			p.client.warn(fmt.Sprintf("%d manifests that refer to the whole index %s, such as signatures, are left out: they are not about the one that is made of it", len(left), from.root.Digest))
 		}
 	}
-	referrers, err = p.planReferrers(ctx, from)
+	referrers, err = p.planReferrers(ctx, from.reader)
 	return root, referrers, err
 }
 

@@ -2,6 +2,7 @@ package ocipkg
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -14,9 +15,9 @@ import (
 	"github.com/ocipkg/ocipkg/internal/derive"
 	"github.com/ocipkg/ocipkg/internal/errdef"
 	"github.com/ocipkg/ocipkg/internal/install"
+	"github.com/ocipkg/ocipkg/internal/mirror"
 	"github.com/ocipkg/ocipkg/internal/project"
 	"github.com/ocipkg/ocipkg/internal/reference"
-	"github.com/ocipkg/ocipkg/internal/registry"
 	"github.com/ocipkg/ocipkg/internal/resolve"
 	"github.com/ocipkg/ocipkg/internal/store"
 	"github.com/ocipkg/ocipkg/platform"
@@ -146,15 +147,27 @@ func (c *Client) getRequired(ctx context.Context, in *project.Project, of refere
 }
 
 func (c *Client) get(ctx context.Context, ref reference.Reference, target Platform, options GetOptions) (*store.Package, error) {
+	from, err := c.source(ref)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		p, err := c.getFrom(ctx, from, ref, target, options)
+		if !errors.Is(err, ErrVerification) || !from.Distrust(err) {
+			return p, err
+		}
+	}
+}
+
+func (c *Client) getFrom(ctx context.Context, from *mirror.Source, ref reference.Reference, target Platform, options GetOptions) (*store.Package, error) {
 	install.Sweep(c.store)
-	repo := c.registry.Repository(ref)
 	before, refErr := c.store.Ref(ref)
 	if !options.Force && options.Explain == nil {
-		if p := c.current(ctx, repo, ref, before, refErr == nil, target); p != nil {
+		if p := c.current(ctx, from, ref, before, refErr == nil, target); p != nil {
 			return p, nil
 		}
 	}
-	top, raw, err := repo.Manifest(ctx, ref.Target())
+	top, raw, err := from.Manifest(ctx, ref.Target())
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +178,7 @@ func (c *Client) get(ctx context.Context, ref reference.Reference, target Platfo
 	if desc.Digest != top.Digest {
 		raw = nil
 	}
-	p, err := c.install(ctx, repo, desc, raw, of, options.Force)
+	p, err := c.install(ctx, from, desc, raw, of, options.Force)
 	if err != nil {
 		return nil, err
 	}
@@ -178,7 +191,7 @@ func (c *Client) get(ctx context.Context, ref reference.Reference, target Platfo
 // current gives the package when the store has what the name stands for now: a
 // digest never changes, and of a tag the registry is asked only for the digest.
 // It gives nil when there is something to fetch, an error to run into included.
-func (c *Client) current(ctx context.Context, repo *registry.Repository, ref reference.Reference, before store.Ref, known bool, target Platform) *store.Package {
+func (c *Client) current(ctx context.Context, from *mirror.Source, ref reference.Reference, before store.Ref, known bool, target Platform) *store.Package {
 	p, err := c.store.Lookup(ref, fixed(target))
 	if err != nil {
 		return nil
@@ -189,7 +202,7 @@ func (c *Client) current(ctx context.Context, repo *registry.Repository, ref ref
 		}
 		return p
 	}
-	top, err := repo.Resolve(ctx, ref.Tag)
+	top, err := from.Resolve(ctx, ref.Tag)
 	if err != nil || top.Digest.String() != before.Digest || c.store.SetRef(ctx, ref, top.Digest.String()) != nil {
 		return nil
 	}

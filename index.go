@@ -200,7 +200,14 @@ func (g *gathering) openSource(ctx context.Context, source string, options PackO
 	if err != nil {
 		return nil, Descriptor{}, err
 	}
-	repo := g.client.registry.Repository(ref)
-	root, _, err := repo.Manifest(ctx, ref.Target())
-	return repo, root, err
+	if ref.Name() == g.ref.Name() { // of what is to be there already, mirrors say nothing
+		root, _, err := g.repo.Manifest(ctx, ref.Target())
+		return g.repo, root, err
+	}
+	from, err := g.client.source(ref)
+	if err != nil {
+		return nil, Descriptor{}, err
+	}
+	root, _, err := from.Manifest(ctx, ref.Target())
+	return from, root, err
 }

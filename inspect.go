@@ -94,12 +94,15 @@ func (c *Client) inspect(ctx context.Context, source string, options InspectOpti
 	if err != nil {
 		return nil, err
 	}
-	repo := c.registry.Repository(ref)
-	root, _, err := repo.Manifest(ctx, ref.Target())
+	from, err := c.source(ref)
 	if err != nil {
 		return nil, err
 	}
-	return look(ctx, repo, root, &Inspection{Source: source, Name: ref.String()}, options)
+	root, _, err := from.Manifest(ctx, ref.Target())
+	if err != nil {
+		return nil, err
+	}
+	return look(ctx, from, root, &Inspection{Source: source, Name: ref.String()}, options)
 }
 
 // look fills in what the manifest or index root says.

@@ -406,7 +406,10 @@ func (l *locker) put(p *project.LockedPackage) {
 
 // read reads from its registry what a tag or digest of a package stands for.
 func (l *locker) read(ctx context.Context, ref reference.Reference, tagOrDigest string) (*project.LockedPackage, error) {
-	repo := l.client.registry.Repository(ref)
+	repo, err := l.client.source(ref)
+	if err != nil {
+		return nil, err
+	}
 	top, raw, err := repo.Manifest(ctx, tagOrDigest)
 	if err != nil {
 		return nil, err

@@ -79,7 +79,10 @@ func (c *Client) fetchLocked(ctx context.Context, builds []lockedBuild) (fetched
 // installLocked brings one package into the store. What it consists of is known,
 // so that all of it is asked for at once.
 func (c *Client) installLocked(ctx context.Context, b lockedBuild) error {
-	repo := c.registry.Repository(b.ref)
+	repo, err := c.source(b.ref)
+	if err != nil {
+		return err
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	if b.entry.IsIndex() {
 		group.Go(func() error { return c.keepIndex(ctx, repo, digest.Digest(b.entry.Digest)) })
@@ -202,10 +205,14 @@ func (a *asked) Close() {
 // lockMoved tells the user that a name in the lock stands for something else by
 // now.
 func (c *Client) lockMoved(ctx context.Context, ref reference.Reference, entry *project.LockedPackage) {
-	if c.Locked || ref.Tag == "" || ref.Digest != "" {
+	if c.Locked || c.Offline || ref.Tag == "" || ref.Digest != "" {
 		return
 	}
-	top, err := c.registry.Repository(ref).Resolve(ctx, ref.Tag)
+	from, err := c.source(ref)
+	var top Descriptor
+	if err == nil {
+		top, err = from.Resolve(ctx, ref.Tag)
+	}
 	if err != nil {
 		c.warn(fmt.Sprintf("whether %s has moved since it was locked is not known: %v", ref, err))
 		return

@@ -20,6 +20,9 @@
 //	oci:DIR[:TAG]           an image layout in a directory
 //	PATH                    either of the two, told by looking
 //
+// What is read from a registry is read from its mirrors first, where OCIPKG_MIRROR
+// or the user's configuration file names any.
+//
 // The formats are those of https://github.com/opencontainers/image-spec and
 // https://github.com/opencontainers/distribution-spec.
 package ocipkg
@@ -32,7 +35,9 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/mirror"
 	"github.com/ocipkg/ocipkg/internal/project"
+	"github.com/ocipkg/ocipkg/internal/reference"
 	"github.com/ocipkg/ocipkg/internal/registry"
 	"github.com/ocipkg/ocipkg/internal/store"
 	"github.com/ocipkg/ocipkg/platform"
@@ -89,9 +94,14 @@ type Client struct {
 	Progress func(done, total int64)
 	// Trace takes a line for each request to a registry; nil drops it.
 	Trace func(line string)
+	// Offline asks no registry, be it one's own or a mirror, and opens no
+	// connection: what is neither in the store nor in a layout that is a mirror is
+	// an error of kind [ErrNetwork].
+	Offline bool
 
 	once     sync.Once
 	registry *registry.Client
+	mirrors  func() (*mirror.Mirrors, error)
 	store    *store.Store
 	err      error
 }
@@ -129,20 +139,33 @@ func toPackage(name string, p *store.Package) *Package {
 // open prepares the client at its first use.
 func (c *Client) open() error {
 	c.once.Do(func() {
-		options := registry.Options{PlainHTTP: c.PlainHTTP, Insecure: c.Insecure, UserAgent: c.UserAgent, Warn: c.warn, Trace: c.Trace}
-		if !c.Anonymous {
-			options.Credentials = registry.DefaultCredentials()
-		}
-		c.registry = registry.New(options)
 		policy, err := project.PolicyFromEnv()
 		if err != nil {
 			c.err = err
 			return
 		}
-		c.Locked = c.Locked || policy.Locked
+		c.Locked, c.Offline = c.Locked || policy.Locked, c.Offline || policy.Offline
+		options := registry.Options{PlainHTTP: c.PlainHTTP, Insecure: c.Insecure, UserAgent: c.UserAgent, Warn: c.warn, Trace: c.Trace, Offline: c.Offline}
+		if !c.Anonymous {
+			options.Credentials = registry.DefaultCredentials()
+		}
+		c.registry = registry.New(options)
+		c.mirrors = sync.OnceValues(func() (*mirror.Mirrors, error) {
+			rules, err := mirror.Default()
+			return mirror.New(rules, c.registry, c.Offline, c.warn), err
+		})
 		c.store, c.err = store.Open(c.Store)
 	})
 	return c.err
+}
+
+// source gives where a repository is read from: its mirrors, and itself.
+func (c *Client) source(ref reference.Reference) (*mirror.Source, error) {
+	mirrors, err := c.mirrors()
+	if err != nil {
+		return nil, err
+	}
+	return mirrors.Source(ref), nil
 }
 
 func (c *Client) warn(line string) {

@@ -282,7 +282,11 @@ func (c *Client) lookUpTags(ctx context.Context, tags map[reference.Reference]bo
 				all <- found{tag, known.Digest}
 				return nil
 			}
-			top, err := c.registry.Repository(tag).Resolve(ctx, tag.Tag)
+			from, err := c.source(tag)
+			if err != nil {
+				return err
+			}
+			top, err := from.Resolve(ctx, tag.Tag)
 			if err != nil {
 				return fmt.Errorf("look up %s: %w", tag, err)
 			}

@@ -15,6 +15,7 @@ import (
 	"github.com/ocipkg/ocipkg/internal/errdef"
 	"github.com/ocipkg/ocipkg/internal/layer"
 	"github.com/ocipkg/ocipkg/internal/layout"
+	"github.com/ocipkg/ocipkg/internal/mirror"
 	"github.com/ocipkg/ocipkg/internal/reference"
 	"github.com/ocipkg/ocipkg/internal/registry"
 )
@@ -312,8 +313,13 @@ func (p *push) addBlobs(from artifact.Fetcher, descs []Descriptor) {
 // origin gives the repository that what from gives is of, whoever serves it; nil
 // for what is in no registry.
 func origin(from artifact.Fetcher) *registry.Repository {
-	repo, _ := from.(*registry.Repository)
-	return repo
+	switch from := from.(type) {
+	case *registry.Repository:
+		return from
+	case *mirror.Source:
+		return from.Origin()
+	}
+	return nil
 }
 
 // sendBlobs sends what the registry does not have, several at once.

@@ -115,7 +115,7 @@ func (c *Client) asked(ctx context.Context, own *project.Project, patterns []str
 		}
 		patterns = []string{"./..."}
 	}
-	packages, err := gosource.List(ctx, patterns, gosource.ListOptions{Target: target, Tags: tags, Warn: c.warn})
+	packages, err := gosource.List(ctx, patterns, gosource.ListOptions{Target: target, Tags: tags, Offline: c.Offline, Warn: c.warn})
 	if err != nil {
 		return nil, err
 	}
@@ -202,7 +202,7 @@ func (f *restoreFetcher) Fetch(ctx context.Context, ref reference.Reference, tar
 // reporting gives a client like c, which is open, with the same connections and
 // another Progress.
 func (c *Client) reporting(progress func(done, total int64)) *Client {
-	other := &Client{Locked: c.Locked, Warn: c.Warn, Progress: progress, registry: c.registry, store: c.store}
+	other := &Client{Warn: c.Warn, Progress: progress, Locked: c.Locked, Offline: c.Offline, registry: c.registry, mirrors: c.mirrors, store: c.store}
 	other.once.Do(func() {})
 	return other
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/ocipkg/ocipkg/internal/artifact"
 	"github.com/ocipkg/ocipkg/internal/errdef"
 	"github.com/ocipkg/ocipkg/internal/layout"
+	"github.com/ocipkg/ocipkg/internal/reference"
 )
 
 // openLayout opens the layout that source names, and gives its manifest or
@@ -68,6 +69,8 @@ type opened struct {
 	// name is what it is called in a layout: its whole name, or what the layout
 	// that it is in has.
 	name string
+	// ref is what it was asked for by; the zero value for a layout.
+	ref reference.Reference
 	// path is the layout's; empty for a registry.
 	path  string
 	close func() error
@@ -89,15 +92,19 @@ func (c *Client) openPackage(ctx context.Context, source string) (*opened, error
 	if err != nil {
 		return nil, err
 	}
-	repo := c.registry.Repository(ref)
-	root, _, err := repo.Manifest(ctx, ref.Target())
+	from, err := c.source(ref)
 	if err != nil {
 		return nil, err
 	}
-	if ref.Tag != "" {
-		ref.Digest = "" // a layout says itself what a name stands for
+	root, _, err := from.Manifest(ctx, ref.Target())
+	if err != nil {
+		return nil, err
 	}
-	return &opened{reader: repo, root: root, name: ref.String(), close: func() error { return nil }}, nil
+	name := ref
+	if ref.Tag != "" {
+		name.Digest = "" // a layout says itself what a name stands for
+	}
+	return &opened{reader: from, root: root, name: name.String(), ref: ref, close: func() error { return nil }}, nil
 }
 
 // isLayout tells whether a source is written as a layout, or is one. What

@@ -180,7 +180,7 @@ func (a *app) addGlobalFlags(root *cobra.Command) {
 // client gives the client that a command works with.
 func (a *app) client() *ocipkg.Client {
 	c := &ocipkg.Client{PlainHTTP: a.plainHTTP, Insecure: a.insecure, UserAgent: "ocipkg/" + version(), Warn: a.warn}
-	c.Locked = a.locked || a.frozen
+	c.Locked, c.Offline = a.locked || a.frozen, a.offline || a.frozen
 	if !a.quiet {
 		c.Progress = a.progress.update
 	}

@@ -46,6 +46,8 @@ type ListOptions struct {
 	Target platform.Platform
 	// Tags are build tags, with commas between.
 	Tags string
+	// Offline keeps the go command from fetching modules that it does not have.
+	Offline bool
 	// Warn takes a line about a package that cannot be read whole; nil drops
 	// it.
 	Warn func(line string)
@@ -68,6 +70,9 @@ func List(ctx context.Context, patterns []string, options ListOptions) ([]Packag
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=1")
 	if t := options.Target; t.OS != "" && t.Architecture != "" {
 		cmd.Env = append(cmd.Env, "GOOS="+t.OS, "GOARCH="+t.Architecture)
+	}
+	if options.Offline {
+		cmd.Env = append(cmd.Env, "GOPROXY=off")
 	}
 	raw, err := cmd.Output()
 	if err != nil {

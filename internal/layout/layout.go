@@ -146,17 +146,26 @@ func (l *Layout) Fetch(_ context.Context, desc ocispec.Descriptor) (io.ReadClose
 	return r, nil
 }
 
+// Open gives the blob of a digest, of whatever content, and its size in bytes;
+// nil when there is none.
+func (l *Layout) Open(d digest.Digest) (blob io.ReadCloser, size int64, err error) {
+	if err := d.Validate(); err != nil {
+		return nil, 0, errdef.Mark(errdef.ErrVerification, err)
+	}
+	blob, size, err = l.files.open(blobName(d))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, 0, nil
+	}
+	return blob, size, err
+}
+
 // Has tells whether there is a blob for desc, of whatever content.
 func (l *Layout) Has(desc ocispec.Descriptor) bool {
-	if artifact.CheckDescriptor(desc) != nil {
+	blob, _, err := l.Open(desc.Digest)
+	if blob == nil || err != nil {
 		return false
 	}
-	r, _, err := l.files.open(blobName(desc.Digest))
-	if err != nil {
-		return false
-	}
-	r.Close()
-	return true
+	return blob.Close() == nil
 }
 
 func blobName(d digest.Digest) string { return "blobs/" + d.Algorithm().String() + "/" + d.Encoded() }
