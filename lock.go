@@ -149,7 +149,11 @@ func (c *Client) newLock(ctx context.Context, of *project.Project, options LockO
 	if err := l.moveNames(move); err != nil {
 		return nil, nil, err
 	}
-	after, err := l.lock(ctx)
+	wants, err := l.dependencies()
+	if err != nil {
+		return nil, nil, err
+	}
+	after, err := l.lock(ctx, wants)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -202,6 +206,7 @@ type locker struct {
 	names   []string      // of the platforms that are asked for; nil for all
 	targets []Platform
 	moves   func(name string) bool // which names of the lock are looked up anew
+	several bool                   // there may be several packages of one repository
 
 	mu       sync.Mutex
 	packages map[string]*project.LockedPackage
@@ -266,17 +271,21 @@ type wanted struct {
 	path []string // who asks for it, from the project on
 }
 
-// lock looks up all that the project needs, a generation of requirements at a
-// time.
-func (l *locker) lock(ctx context.Context) (*project.Lock, error) {
-	var next []wanted
+// dependencies gives what the project file asks for.
+func (l *locker) dependencies() (all []wanted, err error) {
 	for _, alias := range slices.Sorted(maps.Keys(l.project.Dependencies)) {
 		ref, err := l.project.Reference(alias)
 		if err != nil {
 			return nil, err
 		}
-		next = append(next, wanted{ref, []string{alias}})
+		all = append(all, wanted{ref, []string{alias}})
 	}
+	return all, nil
+}
+
+// lock looks up what is wanted, and all that it requires, a generation of
+// requirements at a time.
+func (l *locker) lock(ctx context.Context, next []wanted) (*project.Lock, error) {
 	for len(next) > 0 {
 		group, ctx := errgroup.WithContext(ctx)
 		group.SetLimit(maxLookUps)
@@ -309,6 +318,9 @@ func (l *locker) lock(ctx context.Context) (*project.Lock, error) {
 
 // oneOfEach refuses a second tag of a repository.
 func (l *locker) oneOfEach(w wanted) error {
+	if l.several {
+		return nil
+	}
 	for name, path := range l.paths {
 		other, err := reference.Parse(name)
 		if err != nil {

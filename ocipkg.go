@@ -96,7 +96,7 @@ type Client struct {
 	Trace func(line string)
 	// Offline asks no registry, be it one's own or a mirror, and opens no
 	// connection: what is neither in the store nor in a layout that is a mirror is
-	// an error of kind [ErrNetwork].
+	// an error of kind [ErrNetwork]. OCIPKG_OFFLINE and OCIPKG_FROZEN set it, too.
 	Offline bool
 
 	once     sync.Once

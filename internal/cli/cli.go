@@ -157,7 +157,7 @@ oci:DIR[:TAG], or a path that tells which of these it is.`,
 		a.packCommand(), a.composeCommand(), a.runnableCommand(),
 		a.pushCommand(), a.copyCommand(), a.indexCommand(), a.getCommand(), a.loadCommand(), a.imageDirectoryCommand(), a.listCommand(),
 		a.inspectCommand(), a.linkCommand(), a.tagsCommand(), a.loginCommand(), a.logoutCommand(), a.versionCommand(),
-		a.addCommand(), a.removeCommand(), a.lockCommand(), a.updateCommand(), a.treeCommand(),
+		a.addCommand(), a.removeCommand(), a.lockCommand(), a.updateCommand(), a.treeCommand(), a.vendorCommand(),
 		a.pinCommand(), a.restoreCommand(), a.envCommand(),
 		a.bundleCommand(), a.cmakeDirCommand(), a.cmakeProjectCommand(), a.cmakeConfigCommand(),
 	)

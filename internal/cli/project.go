@@ -200,3 +200,39 @@ func writeNode(b *strings.Builder, n *ocipkg.TreeNode, indent string) {
 		writeNode(b, child, indent+next)
 	}
 }
+
+func (a *app) vendorCommand() *cobra.Command {
+	var options ocipkg.VendorOptions
+	cmd := &cobra.Command{
+		Use:   "vendor DIR [PACKAGES…]",
+		Short: "Write all that a build links into a layout directory",
+		Long: `Write into DIR, as an OCI layout, all packages that a build here links, for all
+platforms of the lock or those that are named: what ocipkg.toml names, and the #cgo
+pkg-config directives of Go packages (PACKAGES, as for the go command; the default is
+./... in a Go module), with all that these require. With OCIPKG_MIRROR=oci:DIR a build
+needs no registry. What DIR has from the last time and is not needed any more is
+removed. The packages are printed.`,
+		Example: "  ocipkg vendor third_party/packages\n  OCIPKG_MIRROR=oci:third_party/packages,off ocipkg restore --offline",
+		Args:    usage(cobra.MinimumNArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			client := a.client()
+			defer client.Close()
+			vendored, err := client.Vendor(cmd.Context(), args[0], args[1:], options)
+			switch {
+			case err != nil:
+				return err
+			case a.json:
+				return a.resultJSON(cmd, vendored)
+			}
+			var lines []string
+			for _, v := range vendored {
+				lines = append(lines, fmt.Sprintf("%s %s %s, %s", v.Name, v.Digest, count(len(v.Platforms), "platform", "platforms"), byteSize(v.Size)))
+			}
+			return a.result(cmd, strings.Join(lines, "\n"))
+		},
+	}
+	cmd.Flags().StringSliceVar(&options.Platforms, "platform", nil, "only what these targets take: `os/arch` or a triple, with commas between")
+	cmd.Flags().StringVar(&options.Tags, "tags", "", "build tags of Go, with commas between")
+	a.addJSON(cmd)
+	return cmd
+}

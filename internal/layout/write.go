@@ -36,6 +36,9 @@ type Writer struct {
 	tmp     string   // what is unfinished
 	lock    *os.File // tells others that somebody works in tmp
 	dir     string   // a layout directory in the making, in tmp
+	// keep tells of a layout that is made as a whole which blobs it has; nil for
+	// others.
+	keep func(digest.Digest) bool
 
 	mu    sync.Mutex
 	blobs []ocispec.Descriptor // in order of arrival
@@ -189,6 +192,19 @@ func (w *Writer) Finish(root ocispec.Descriptor, name string, others ...ocispec.
 	return w.finishDir(manifests)
 }
 
+// annotationWhole marks the index of a layout directory that is made anew each
+// time it is written, and never added to.
+const annotationWhole = "dev.ocipkg.vendored"
+
+// FinishWhole puts a layout directory in place that has roots, under the names
+// in their annotations, and nothing else: where the one that is there was made
+// in this way, what is not wanted any more goes, manifests by their absence from
+// roots and blobs by the word of keep. Any other directory is added to.
+func (w *Writer) FinishWhole(roots []ocispec.Descriptor, keep func(digest.Digest) bool) error {
+	w.keep = keep
+	return w.finishDir(roots)
+}
+
 // Layout opens what was written so far, about root, for reading.
 func (w *Writer) Layout(root ocispec.Descriptor) (*Layout, error) {
 	if err := w.writeIndex(w.dir, []ocispec.Descriptor{root}); err != nil {
@@ -197,18 +213,22 @@ func (w *Writer) Layout(root ocispec.Descriptor) (*Layout, error) {
 	return OpenDir(w.dir)
 }
 
-func marshalIndex(manifests []ocispec.Descriptor) ([]byte, error) {
-	return json.Marshal(ocispec.Index{
+func (w *Writer) marshalIndex(manifests []ocispec.Descriptor) ([]byte, error) {
+	index := ocispec.Index{
 		Versioned: specs.Versioned{SchemaVersion: 2},
 		MediaType: ocispec.MediaTypeImageIndex,
 		Manifests: manifests,
-	})
+	}
+	if w.keep != nil {
+		index.Annotations = map[string]string{annotationWhole: "true"}
+	}
+	return json.Marshal(index)
 }
 
 // writeIndex writes oci-layout, where it is not there, and index.json into dir,
 // the index last and at once, since a reader takes what it names as there.
 func (w *Writer) writeIndex(dir string, manifests []ocispec.Descriptor) error {
-	raw, err := marshalIndex(manifests)
+	raw, err := w.marshalIndex(manifests)
 	if err != nil {
 		return err
 	}
@@ -265,9 +285,14 @@ func (w *Writer) addTo(added []ocispec.Descriptor) (err error) {
 		return fmt.Errorf("add to %s: %w", w.path, err)
 	}
 	defer lock.Close()
-	manifests, err := w.manifests()
+	manifests, whole, err := w.manifests()
 	if err != nil {
 		return err
+	}
+	if whole {
+		manifests = nil
+	} else {
+		w.keep = nil // others' names are in it, and stay
 	}
 	for _, desc := range w.blobs {
 		if err := moveTo(w.path, desc.Digest, filepath.Join(w.dir, filepath.FromSlash(blobName(desc.Digest)))); err != nil {
@@ -285,19 +310,42 @@ func (w *Writer) addTo(added []ocispec.Descriptor) (err error) {
 		})
 		manifests = append(manifests, root)
 	}
-	return w.writeIndex(w.path, manifests)
+	if err := w.writeIndex(w.path, manifests); err != nil || w.keep == nil {
+		return err
+	}
+	return w.dropBlobs()
 }
 
-// manifests gives those of the directory's index; none when it was empty.
-func (w *Writer) manifests() ([]ocispec.Descriptor, error) {
+// dropBlobs removes the blobs that are not kept.
+func (w *Writer) dropBlobs() error {
+	for _, algorithm := range []digest.Algorithm{digest.SHA256, digest.SHA512} {
+		dir := filepath.Join(w.path, "blobs", algorithm.String())
+		entries, err := os.ReadDir(dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		for _, entry := range entries {
+			if d := digest.NewDigestFromEncoded(algorithm, entry.Name()); d.Validate() == nil && !w.keep(d) {
+				if err := os.Remove(filepath.Join(dir, entry.Name())); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// manifests gives those of the directory's index, and whether it was made as a
+// whole; none when it was empty.
+func (w *Writer) manifests() (list []ocispec.Descriptor, whole bool, err error) {
 	if _, err := os.Lstat(filepath.Join(w.path, indexFile)); errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return nil, w.keep != nil, nil
 	}
 	l, err := OpenDir(w.path)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return l.Index.Manifests, l.Close()
+	return l.Index.Manifests, w.keep != nil && l.Index.Annotations[annotationWhole] == "true", l.Close()
 }
 
 // finishArchive writes the archive under a temporary name and renames it. Its
@@ -324,7 +372,7 @@ func (w *Writer) finishArchive(manifests []ocispec.Descriptor) (err error) {
 }
 
 func (w *Writer) writeArchive(file *os.File, manifests []ocispec.Descriptor) error {
-	index, err := marshalIndex(manifests)
+	index, err := w.marshalIndex(manifests)
 	if err != nil {
 		return err
 	}
