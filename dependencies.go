@@ -137,7 +137,7 @@ func (c *Client) edit(ctx context.Context, of *project.Project, change func([]by
 	}
 	after, err := change(before)
 	if err != nil {
-		return file, nil, fmt.Errorf("%s: %w", file, err)
+		return file, nil, errdef.Errorf(errdef.ErrUsage, "%s: %w", file, err)
 	}
 	next, err := of.WithText(after)
 	if err != nil {

@@ -131,10 +131,10 @@ func named(name string) (reference.Reference, error) {
 
 // namedIn is [named] for a project; nil has no aliases.
 func namedIn(of *project.Project, name string) (reference.Reference, error) {
-	if dependency, ok := of.Dependency(name); ok {
-		name = dependency.Reference()
+	if _, ok := of.Dependency(name); ok {
+		return of.Reference(name)
 	}
-	return reference.Parse(name)
+	return reference.Parse(name) // in the user's own words, whatever the project has in its place
 }
 
 // getRequired brings what a package requires into the store, too.

@@ -241,18 +241,17 @@ func newLocker(c *Client, of *project.Project, before *project.Lock, platforms [
 func (l *locker) moveNames(names []string) error {
 	wanted := map[string]bool{}
 	for _, name := range names {
-		found := false
 		ref, err := l.project.Reference(name)
 		if err != nil {
 			return err
 		}
+		repository, err := reference.ParseRepository(name)
+		whole := err == nil && repository.Tag == "" && repository.Digest == "" // all of it, whatever the tag
+		found := false
 		if l.before != nil {
 			for _, p := range l.before.Packages {
-				repository, _, _ := strings.Cut(p.Name, "@")
-				if i := strings.LastIndex(repository, ":"); i > strings.LastIndex(repository, "/") {
-					repository = repository[:i]
-				}
-				if p.Name == ref.String() || repository == name {
+				locked, err := reference.Parse(p.Name)
+				if err == nil && (locked == ref || whole && locked.Name() == repository.Name()) {
 					wanted[p.Name], found = true, true
 				}
 			}

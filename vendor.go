@@ -14,6 +14,7 @@ import (
 	"github.com/ocipkg/ocipkg/internal/layout"
 	"github.com/ocipkg/ocipkg/internal/project"
 	"github.com/ocipkg/ocipkg/internal/reference"
+	"github.com/ocipkg/ocipkg/internal/resolve"
 	"github.com/ocipkg/ocipkg/platform"
 )
 
@@ -155,6 +156,9 @@ func (c *Client) mayVendor(by asker, ref reference.Reference) error {
 	}
 	if c.Locked {
 		return errdef.Errorf(errdef.ErrLock, "it has no digest and is not in the lock; run: ocipkg add %s", ref)
+	}
+	if by.foreign {
+		return resolve.CheckPinned(ref)
 	}
 	return nil
 }

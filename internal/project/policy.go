@@ -77,7 +77,7 @@ func (p *Project) need(lock *Lock, name, why string, needed map[string]bool) err
 		return err
 	}
 	locked := lock.Find(ref)
-	if locked == nil {
+	if locked == nil || ref.Digest != "" && ref.Digest != locked.Digest {
 		return errdef.Errorf(errdef.ErrLock, "%s does not go with %s: %s the lock does not have %s; run: ocipkg lock", p.LockPath(), FileName, why, ref)
 	}
 	if needed[locked.Name] {

@@ -142,12 +142,19 @@ func dependencies(table map[string]any) (map[string]Dependency, error) {
 		if err != nil {
 			return nil, fmt.Errorf("the dependency %q: %w", alias, err)
 		}
-		if strings.ContainsAny(alias, "/ \t\n\"'\\$") || strings.HasPrefix(alias, "-") {
-			return nil, fmt.Errorf("the dependency %q: an alias has no blank, slash or quote in it and does not begin with a dash", alias)
+		if err := checkAlias(alias); err != nil {
+			return nil, err
 		}
 		all[alias] = d
 	}
 	return all, nil
+}
+
+func checkAlias(alias string) error {
+	if alias == "" || strings.ContainsAny(alias, "/ \t\n\"'\\$") || strings.HasPrefix(alias, "-") {
+		return fmt.Errorf("the dependency %q: an alias has no blank, slash or quote in it and does not begin with a dash", alias)
+	}
+	return nil
 }
 
 func dependency(value any) (Dependency, error) {

@@ -50,16 +50,22 @@ png = { image = "ghcr.io/acme/libpng", tag = "1.6", cmake = "PNG", shared = true
 
 func TestAnErrorInAProjectFileSaysWhereItIs(t *testing.T) {
 	for text, want := range map[string]string{
-		"[package]\nnaem = \"x\"": "line 2: the key \"package.naem\" is not known",
-		"[packages]":              "the key \"packages\" is not known",
-		"[package\n":              "line 1",
+		"[package]\nnaem = \"x\"":                               "line 2: the key \"package.naem\" is not known; did you mean package.name?",
+		"[packages]":                                            "the key \"packages\" is not known; did you mean package?",
+		"[dependancies]\nz = \"a/b\"":                           "the key \"dependancies\" is not known; did you mean dependencies?",
+		"[override]\n\"a.b/c\" = \"a.b/c:1\"":                   "did you mean overrides?",
+		"[something]":                                           "the key \"something\" is not known; the tables are",
+		"[overrides]\n\"a.b/c:1\" = \"a.b/c:2\"":                "leave the tag out",
+		"[overrides]\n\"a.b/c\" = \"1.3\"":                      "neither a tag nor a digest",
+		"[overrides]\n\"a.b/C\" = \"a.b/c:2\"":                  "lower case",
+		"[package\n":                                            "line 1",
 		"[org.opencontainers.image]\nversion = 1":               "is not a string",
 		"[org.opencontainers.image]\ncreated = 2026-01-02":      "is not a string",
 		"[org.opencontainers.image]\nurl = [\"a\"]":             "is not a string",
 		"[package]\nsystem-libs = \"m\"":                        "line 2",
 		"[dependencies]\nz = 1":                                 "the dependency \"z\"",
 		"[dependencies]\nz = \"A B\"":                           "not a package name",
-		"[dependencies]\nz = { image = \"a/b\", tagg = \"1\" }": "the key \"tagg\" is not known",
+		"[dependencies]\nz = { image = \"a/b\", tagg = \"1\" }": "the key \"tagg\" is not known; did you mean tag?",
 		"[dependencies]\n\"a b\" = \"a/b\"":                     "an alias has no blank",
 	} {
 		if _, err := parse([]byte(text)); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {

@@ -113,14 +113,25 @@ func (r *Resolver) fetch(ctx context.Context, ref reference.Reference) (*store.P
 	if r.Fetcher == nil {
 		return nil, errdef.Errorf(errdef.ErrNotFound, "%s is not in the store; run: ocipkg get %s", ref, ref)
 	}
-	if r.Foreign && ref.Digest == "" && os.Getenv("OCIPKG_ALLOW_UNPINNED") != "1" {
-		return nil, errdef.Errorf(errdef.ErrVerification, "get %s for source that is not yours: the name has no digest, so it may stand for anything by now; add it to your project with: ocipkg add %s, have its author run: ocipkg pin ./..., or trust it with OCIPKG_ALLOW_UNPINNED=1", ref, ref)
+	if r.Foreign {
+		if err := CheckPinned(ref); err != nil {
+			return nil, err
+		}
 	}
 	target, err := r.Target()
 	if err != nil {
 		return nil, err
 	}
 	return r.Fetcher.Fetch(ctx, ref, target)
+}
+
+// CheckPinned refuses to fetch what source of others asks for without a digest,
+// unless the environment's OCIPKG_ALLOW_UNPINNED is 1.
+func CheckPinned(ref reference.Reference) error {
+	if ref.Digest == "" && os.Getenv("OCIPKG_ALLOW_UNPINNED") != "1" {
+		return errdef.Errorf(errdef.ErrVerification, "get %s for source that is not yours: the name has no digest, so it may stand for anything by now; add it to your project with: ocipkg add %s, have its author run: ocipkg pin ./..., or trust it with OCIPKG_ALLOW_UNPINNED=1", ref, ref)
+	}
+	return nil
 }
 
 // used notes that a package is used, after a look at whether it can be: a name
