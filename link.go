@@ -110,6 +110,7 @@ func (c *Client) resolver(target string) (*resolve.Resolver, error) {
 		Fetcher: fetcher{c, of},
 		Project: of,
 		Locked:  c.Locked,
+		Foreign: project.Foreign("."),
 	}, nil
 }
 

@@ -88,7 +88,8 @@ func (p *Project) Locked(ref reference.Reference) (*LockedPackage, error) {
 
 // Find gives the project that a build in the directory dir is part of; nil when
 // there is none. It is the first of: the directory that OCIPKG_PROJECT names;
-// the nearest at or above dir; under cargo, the nearest above OUT_DIR. Looking
+// the nearest at or above dir, unless that is in source of others; under cargo,
+// the nearest above OUT_DIR. Looking
 // upwards ends at the first ocipkg.toml, at .git or go.mod, at the user's home,
 // and at a directory that belongs to somebody else.
 func Find(dir string) (*Project, error) {
@@ -109,13 +110,12 @@ func Find(dir string) (*Project, error) {
 		return p.Within(inner), err
 	}
 	p, err := above(dir)
-	if p != nil || err != nil {
+	out := os.Getenv("OUT_DIR")
+	if err != nil || out == "" || os.Getenv("CARGO") == "" || p != nil && !Foreign(dir) {
 		return p, err
 	}
-	if out := os.Getenv("OUT_DIR"); out != "" && os.Getenv("CARGO") != "" {
-		return above(out)
-	}
-	return nil, nil
+	root, err := above(out)
+	return root.Within(p), err
 }
 
 // At gives the project whose root is the directory dir, and whose project file

@@ -129,6 +129,39 @@ func TestTheRootIsTheNearestAndNeverBeyondTheProject(t *testing.T) {
 	})
 }
 
+func TestTheRootIsThatOfTheBuildAndNotOfOthersSource(t *testing.T) {
+	top := t.TempDir()
+	for name, text := range map[string]string{
+		"app/ocipkg.toml":                        "[dependencies]\nzlib = \"r.example/root/zlib:1\"\nroot = \"r.example/root/r:1\"\n",
+		"app/target/out/keep":                    "",
+		"cargo/registry/src/i/sys-1/ocipkg.toml": "[dependencies]\nzlib = \"r.example/inner/zlib:1\"\n[overrides]\n\"r.example/root/r\" = \"r.example/bad/r:1\"\n",
+	} {
+		path := filepath.Join(top, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for where, set := range map[string]map[string]string{
+		"by OCIPKG_PROJECT": {"OCIPKG_PROJECT": filepath.Join(top, "app"), "OUT_DIR": "", "CARGO": ""},
+		"by OUT_DIR":        {"OCIPKG_PROJECT": "", "OUT_DIR": filepath.Join(top, "app/target/out"), "CARGO": "cargo"},
+	} {
+		t.Run(where, func(t *testing.T) {
+			for name, value := range set {
+				t.Setenv(name, value)
+			}
+			p, err := Find(filepath.Join(top, "cargo/registry/src/i/sys-1"))
+			if err != nil || p == nil || p.Root != filepath.Join(top, "app") {
+				t.Fatalf("got %+v, %v", p, err)
+			}
+			for name, want := range map[string]string{"zlib": "r.example/inner/zlib:1", "root": "r.example/root/r:1"} {
+				if ref, err := p.Reference(name); err != nil || ref.String() != want {
+					t.Errorf("%s is %s, %v, want %s", name, ref, err, want)
+				}
+			}
+		})
+	}
+}
+
 func TestSourceOfOthersIsTold(t *testing.T) {
 	t.Setenv("GOMODCACHE", "/caches/go")
 	for dir, want := range map[string]bool{

@@ -38,6 +38,9 @@ const ENVIRONMENT: [&str; 5] = [
     "OCIPKG_HOME",
     "OCIPKG_PROJECT",
     "OCIPKG_ALLOW_UNPINNED",
+    "OCIPKG_LOCKED",
+    "OCIPKG_OFFLINE",
+    "OCIPKG_FROZEN",
     "XDG_DATA_HOME",
 ];
 
