@@ -33,7 +33,7 @@ use std::io::{self, Write};
 
 /// The environment that decides which program, and which store and project, a
 /// package comes from. A change of one of these runs the build script again.
-const ENVIRONMENT: [&str; 5] = [
+const ENVIRONMENT: [&str; 8] = [
     "OCIPKG",
     "OCIPKG_HOME",
     "OCIPKG_PROJECT",
