@@ -100,12 +100,14 @@ func (c *Client) Get(ctx context.Context, name string, options GetOptions) (*Pac
 // byLock gives a name the digest that the project's lock has for it, and brings
 // what it has into the store.
 func (c *Client) byLock(ctx context.Context, of *project.Project, ref *reference.Reference, target Platform) error {
+	if c.Locked {
+		var err error
+		if ref.Digest, err = lockedDigest(of, *ref); err != nil {
+			return err
+		}
+	}
 	entry, err := of.Locked(*ref)
 	if err != nil || entry == nil {
-		if err == nil && c.Locked && ref.Digest == "" {
-			resolver := resolve.Resolver{Store: c.store, Project: of, Locked: true}
-			_, err = resolver.Package(ctx, ref.String()) // which says why not
-		}
 		return err
 	}
 	if ref.Digest == "" {
@@ -120,13 +122,35 @@ func (c *Client) byLock(ctx context.Context, of *project.Project, ref *reference
 }
 
 // named reads a name in a registry, or an alias of the project in the working
-// directory.
-func named(name string) (reference.Reference, error) {
+// directory. With Locked it has a digest, its own or that of the lock.
+func (c *Client) named(name string) (reference.Reference, error) {
 	of, err := project.Find(".")
 	if err != nil {
 		return reference.Reference{}, err
 	}
-	return namedIn(of, name)
+	ref, err := namedIn(of, name)
+	if err != nil || !c.Locked {
+		return ref, err
+	}
+	ref.Digest, err = lockedDigest(of, ref)
+	return ref, err
+}
+
+// lockedDigest gives the digest that stands for a name with Locked.
+func lockedDigest(of *project.Project, ref reference.Reference) (string, error) {
+	if of != nil {
+		if err := of.CheckLock(); err != nil {
+			return "", err
+		}
+	}
+	entry, err := of.Locked(ref)
+	switch {
+	case err != nil || ref.Digest != "":
+		return ref.Digest, err
+	case entry == nil:
+		return "", resolve.NotLocked(of, ref)
+	}
+	return entry.Digest, nil
 }
 
 // namedIn is [named] for a project; nil has no aliases.

@@ -196,7 +196,7 @@ func (g *gathering) openSource(ctx context.Context, source string, options PackO
 		}
 		return l, root, err
 	}
-	ref, err := named(source)
+	ref, err := g.client.named(source)
 	if err != nil {
 		return nil, Descriptor{}, err
 	}

@@ -90,7 +90,7 @@ func (c *Client) inspect(ctx context.Context, source string, options InspectOpti
 		defer l.Close()
 		return look(ctx, l, root, &Inspection{Source: source, Name: artifact.Name(root)}, options)
 	}
-	ref, err := named(source)
+	ref, err := c.named(source)
 	if err != nil {
 		return nil, err
 	}

@@ -88,7 +88,7 @@ func (c *Client) openPackage(ctx context.Context, source string) (*opened, error
 		}
 		return &opened{reader: l, root: root, name: artifact.Name(root), path: l.Path, close: l.Close}, nil
 	}
-	ref, err := named(source)
+	ref, err := c.named(source)
 	if err != nil {
 		return nil, err
 	}

@@ -74,7 +74,7 @@ func (r *Resolver) reference(ctx context.Context, ref reference.Reference) (p *s
 			return p, true, err
 		}
 		if r.Locked {
-			return nil, false, r.notLocked(ref)
+			return nil, false, NotLocked(r.Project, ref)
 		}
 	}
 	p, err = r.Store.Lookup(ref, r.Target)
@@ -100,12 +100,13 @@ func (r *Resolver) locked(ctx context.Context, ref reference.Reference, entry *p
 	return r.used(p, err)
 }
 
-// notLocked is the error for a name that has no digest and is not in the lock.
-func (r *Resolver) notLocked(ref reference.Reference) error {
-	if r.Project == nil {
+// NotLocked is the error for a name that has no digest and is not in the lock of
+// a project, which may be nil.
+func NotLocked(of *project.Project, ref reference.Reference) error {
+	if of == nil {
 		return errdef.Errorf(errdef.ErrLock, "%s has no digest, and there is no %s here whose lock could say which it is; add the digest, or run: ocipkg add %s", ref, project.FileName, ref)
 	}
-	return errdef.Errorf(errdef.ErrLock, "%s has no digest, and %s does not have it; add the digest, or run: ocipkg add %s", ref, r.Project.LockPath(), ref)
+	return errdef.Errorf(errdef.ErrLock, "%s has no digest, and %s does not have it; add the digest, or run: ocipkg add %s", ref, of.LockPath(), ref)
 }
 
 // fetch brings what the store lacks.
