@@ -172,12 +172,12 @@ func blobName(d digest.Digest) string { return "blobs/" + d.Algorithm().String()
 
 // Root gives the manifest or index that the layout is about. With a name, it is
 // the one of that name (the annotation org.opencontainers.image.ref.name, whole
-// or only its tag); without, it must be the only one, but for those that refer to
-// another.
+// or only its tag); without, it must be the only one, but for those that are parts
+// of it or refer to it.
 func (l *Layout) Root(name string) (ocispec.Descriptor, error) {
 	found, names := l.named(name)
 	if len(found) > 1 && name == "" {
-		if others := l.withoutReferrers(found); len(others) > 0 {
+		if others := l.withoutParts(found); len(others) > 0 {
 			found = others
 		}
 	}

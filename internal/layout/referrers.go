@@ -67,14 +67,26 @@ func (l *Layout) links(ctx context.Context, desc ocispec.Descriptor) (subject di
 	return doc.Subject.Digest, doc.Manifests, nil
 }
 
-// withoutReferrers leaves out of entries of the index those that refer to
-// something.
-func (l *Layout) withoutReferrers(entries []ocispec.Descriptor) []ocispec.Descriptor {
-	return slices.DeleteFunc(slices.Clone(entries), func(desc ocispec.Descriptor) bool {
-		if artifact.Name(desc) != "" || !slices.Contains(artifact.ManifestTypes, desc.MediaType) {
-			return false
+// withoutParts leaves out of entries of the index, of those without a name, what
+// refers to something, and what another entry lists, which ORAS notes as well.
+func (l *Layout) withoutParts(entries []ocispec.Descriptor) []ocispec.Descriptor {
+	part := map[digest.Digest]bool{}
+	for _, desc := range entries {
+		if !slices.Contains(artifact.ManifestTypes, desc.MediaType) {
+			continue
 		}
-		subject, _, err := l.links(context.Background(), desc)
-		return err == nil && subject != ""
+		subject, manifests, err := l.links(context.Background(), desc)
+		if err != nil {
+			continue // whoever uses it says what is wrong
+		}
+		if subject != "" {
+			part[desc.Digest] = true
+		}
+		for _, of := range manifests {
+			part[of.Digest] = true
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(entries), func(desc ocispec.Descriptor) bool {
+		return artifact.Name(desc) == "" && part[desc.Digest]
 	})
 }
