@@ -7,6 +7,7 @@
 // content alone. A [Client] does the rest: [Client.Push] sends a layout, or a
 // directory in one step, to a registry; [Client.PushIndex] and
 // [Client.AddToIndex] gather packages for several platforms under one name;
+// [Client.Copy] copies them between registries, archives and directories;
 // [Client.Get] brings a package into the local store, verified and unpacked;
 // [Client.Load] does so from a file; [Client.Directory] says where it is, and
 // [Client.Link] how a build links it.
