@@ -93,7 +93,6 @@ func (c *Client) Get(ctx context.Context, name string, options GetOptions) (*Pac
 	if !ok {
 		c.warn(fmt.Sprintf("%s is for %s, and the target is %s: %s; it cannot be linked for that", ref, p.Platform, target, reason))
 	}
-	c.store.Use(p.Digest)
 	return toPackage(ref.String(), p), c.getRequired(ctx, of, ref, p, target)
 }
 
@@ -217,7 +216,7 @@ func (c *Client) getFrom(ctx context.Context, from *mirror.Source, ref reference
 // It gives nil when there is something to fetch, an error to run into included.
 func (c *Client) current(ctx context.Context, from *mirror.Source, ref reference.Reference, before store.Ref, known bool, target Platform) *store.Package {
 	p, err := c.store.Lookup(ref, fixed(target))
-	if err != nil {
+	if err != nil || !c.store.Use(p.Digest) {
 		return nil
 	}
 	if ref.Digest != "" {
@@ -269,7 +268,7 @@ func choiceOf(chosen artifact.Choice, target Platform) Choice {
 
 func (c *Client) install(ctx context.Context, from artifact.Fetcher, desc Descriptor, raw []byte, of Platform, force bool) (*store.Package, error) {
 	if !force {
-		if p, err := c.store.Package(desc.Digest.String()); err == nil {
+		if p, err := c.store.Package(desc.Digest.String()); err == nil && c.store.Use(p.Digest) {
 			return p, nil
 		}
 	}
@@ -343,7 +342,6 @@ func (c *Client) load(ctx context.Context, source string, options GetOptions) (*
 	if err != nil {
 		return nil, err
 	}
-	c.store.Use(p.Digest)
 	if name != "" {
 		err = c.store.SetRef(ctx, ref, top.Digest.String())
 	}

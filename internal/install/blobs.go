@@ -2,8 +2,11 @@ package install
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 
@@ -11,10 +14,14 @@ import (
 	"github.com/ocipkg/ocipkg/internal/store"
 )
 
-// PutBlob stores an index, manifest or config as the bytes it is.
+// PutBlob stores an index, manifest or config as the bytes it is. For a day
+// after, it is not pruned though nothing needs it yet.
 func PutBlob(ctx context.Context, to *store.Store, d digest.Digest, raw []byte) error {
 	if _, ok := Blob(to, d); ok {
-		return nil
+		now := time.Now()
+		if err := os.Chtimes(blobPath(to, d), now, now); !errors.Is(err, fs.ErrNotExist) {
+			return nil // of a store that is read-only nothing is pruned
+		}
 	}
 	lock, err := to.Lock(ctx, d.Encoded(), false)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"path"
 	"path/filepath"
 	"runtime"
+	"slices"
 
 	"github.com/opencontainers/go-digest"
 
@@ -21,10 +22,25 @@ import (
 )
 
 // filesDoc is the file called files: what fsck, layer sharing and the check
-// after a start of the machine need.
+// after a start of the machine need. It vouches for itself and for link.json, so
+// that a byte which changed on the disk is found wherever it is.
 type filesDoc struct {
 	Layers []digest.Digest `json:"layers"`
 	Files  json.RawMessage `json:"files"`
+	Link   digest.Digest   `json:"link,omitempty"` // of link.json without the start of the machine, which changes
+	Sum    digest.Digest   `json:"sum,omitempty"`  // of this document without it
+}
+
+// sumWithout gives the digest of a JSON object without one of its keys,
+// whatever other keys another version wrote.
+func sumWithout(key string, raw []byte) (digest.Digest, error) {
+	var doc map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &doc); err != nil {
+		return "", err
+	}
+	delete(doc, key)
+	rest, err := json.Marshal(doc)
+	return digest.FromBytes(rest), err
 }
 
 // describe writes what stands beside the tree: link.json, files, and the views.
@@ -58,29 +74,85 @@ func (in *installer) describe(staging string, root *os.Root, pkg *artifact.Packa
 	if doc.Files, err = artifact.MarshalFiles(files); err != nil {
 		return err
 	}
-	return errors.Join(writeJSON(filepath.Join(staging, "files"), doc), writeJSON(filepath.Join(staging, "link.json"), link))
-}
-
-func writeJSON(name string, doc any) error {
-	raw, err := json.Marshal(doc)
+	rawLink, err := json.Marshal(link)
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(name, raw, 0o644)
+	if doc.Link, err = sumWithout("bootID", rawLink); err != nil {
+		return err
+	}
+	rawFiles, err := json.Marshal(doc)
+	if err != nil {
+		return err
+	}
+	if doc.Sum, err = sumWithout("sum", rawFiles); err != nil {
+		return err
+	}
+	if rawFiles, err = json.Marshal(doc); err != nil {
+		return err
+	}
+	return errors.Join(os.WriteFile(filepath.Join(staging, "files"), rawFiles, 0o644), os.WriteFile(filepath.Join(staging, "link.json"), rawLink, 0o644))
 }
 
-// readFiles lists the files of a package in the store, and its layers.
-func readFiles(from *store.Store, of string) ([]layer.File, []digest.Digest, error) {
+// Contents is what a package in the store is to hold.
+type Contents struct {
+	Files  []layer.File
+	Layers []digest.Digest
+	// Static and Shared are the links of its views.
+	Static, Shared []cps.ViewEntry
+}
+
+// ReadContents says what a package in the store is to hold, as it was noted when
+// it came. A note that is not what it was is an error of kind
+// [errdef.ErrVerification].
+func ReadContents(from *store.Store, of string) (*Contents, error) {
+	damaged := func(name string, err error) error {
+		return errdef.Errorf(errdef.ErrVerification, "%s is damaged: %w", name, err)
+	}
 	raw, err := os.ReadFile(filepath.Join(from.PackageDir(of), "files"))
 	if err != nil {
-		return nil, nil, err
+		return nil, damaged("files", err)
 	}
 	var doc filesDoc
 	if err := json.Unmarshal(raw, &doc); err != nil {
-		return nil, nil, err
+		return nil, damaged("files", err)
 	}
-	files, err := artifact.UnmarshalFiles(doc.Files)
-	return files, doc.Layers, err
+	if sum, err := sumWithout("sum", raw); err != nil || sum != doc.Sum && (doc.Sum != "" || doc.Link != "") {
+		return nil, damaged("files", errors.New("it is not what was written"))
+	}
+	c := &Contents{Layers: doc.Layers}
+	if c.Files, err = artifact.UnmarshalFiles(doc.Files); err != nil {
+		return nil, damaged("files", err)
+	}
+	var link store.Link
+	if raw, err = os.ReadFile(filepath.Join(from.PackageDir(of), "link.json")); err == nil {
+		err = json.Unmarshal(raw, &link)
+	}
+	if err != nil {
+		return nil, damaged("link.json", err)
+	}
+	if sum, err := sumWithout("bootID", raw); err != nil || link.Version != store.LinkVersion || doc.Link != "" && sum != doc.Link {
+		return nil, damaged("link.json", errors.New("it is not what was written"))
+	}
+	if link.Views && link.CPS != nil {
+		c.Static, c.Shared = viewLinks(link.CPS, c.Files)
+	}
+	return c, nil
+}
+
+// viewLinks gives the links in the directories static/ and shared/; none when a
+// package has not libraries of both kinds.
+func viewLinks(document *cps.Package, files []layer.File) (static, shared []cps.ViewEntry) {
+	static, shared = document.Views()
+	if len(static) == 0 || len(shared) == 0 {
+		return nil, nil
+	}
+	known := map[string]bool{}
+	for _, f := range files {
+		known[f.Path] = true
+	}
+	unknown := func(l cps.ViewEntry) bool { return !known[l.Target] }
+	return slices.DeleteFunc(static, unknown), slices.DeleteFunc(shared, unknown)
 }
 
 // makeViews gives a package that has libraries of both kinds the directories
@@ -90,28 +162,21 @@ func makeViews(staging string, document *cps.Package, files []layer.File) (bool,
 	if document == nil {
 		return false, nil
 	}
-	static, shared := document.Views()
-	if len(static) == 0 || len(shared) == 0 {
+	static, shared := viewLinks(document, files)
+	if static == nil || shared == nil {
 		return false, nil
 	}
-	known := map[string]bool{}
-	for _, f := range files {
-		known[f.Path] = true
-	}
-	return true, errors.Join(makeView(staging, "static", static, known), makeView(staging, "shared", shared, known))
+	return true, errors.Join(makeView(staging, "static", static), makeView(staging, "shared", shared))
 }
 
 // makeView makes one of the directories. The document is the package's own
 // word: only plain names are made, and only for files that it has.
-func makeView(staging, view string, links []cps.ViewEntry, known map[string]bool) error {
+func makeView(staging, view string, links []cps.ViewEntry) error {
 	dir := filepath.Join(staging, view)
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err
 	}
 	for _, l := range links {
-		if !known[l.Target] {
-			continue
-		}
 		if layer.CheckPath(l.Name) != nil || path.Base(l.Name) != l.Name {
 			return errdef.Errorf(errdef.ErrVerification, "its link description calls a library %q, which is no file name", l.Name)
 		}

@@ -50,14 +50,14 @@ type installer struct {
 }
 
 // Package makes sure that the package whose manifest desc names is in the
-// store, and gives it. What is missing comes from from, each blob once, however
+// store, and gives it, noted as used. What is missing comes from from, each blob once, however
 // many processes ask at the same time, and every byte is verified. The raw
 // bytes of the manifest are fetched where they are nil.
 func Package(ctx context.Context, to *store.Store, from artifact.Fetcher, desc ocispec.Descriptor, raw []byte, options Options) (*store.Package, error) {
 	digest := desc.Digest.String()
 	Sweep(to)
 	if !options.Replace {
-		if p, err := to.Package(digest); !errors.Is(err, errdef.ErrNotFound) {
+		if p, err := used(to, digest); !errors.Is(err, errdef.ErrNotFound) {
 			return p, err
 		}
 	}
@@ -67,7 +67,7 @@ func Package(ctx context.Context, to *store.Store, from artifact.Fetcher, desc o
 	}
 	defer lock.Release()
 	if !options.Replace { // while we waited, another process may have done it
-		if p, err := to.Package(digest); !errors.Is(err, errdef.ErrNotFound) {
+		if p, err := used(to, digest); !errors.Is(err, errdef.ErrNotFound) {
 			return p, err
 		}
 	}
@@ -87,7 +87,16 @@ func Package(ctx context.Context, to *store.Store, from artifact.Fetcher, desc o
 	if err := in.unpack(ctx, pkg); err != nil {
 		return nil, fmt.Errorf("unpack %s: %w", digest, err)
 	}
-	return to.Package(digest)
+	return used(to, digest)
+}
+
+// used gives a package that the store has, and notes that it is in use.
+func used(in *store.Store, digest string) (*store.Package, error) {
+	p, err := in.Package(digest)
+	if err == nil && !in.Use(digest) {
+		return nil, errdef.Errorf(errdef.ErrNotFound, "package %s was removed from the store a moment ago", digest)
+	}
+	return p, err
 }
 
 // unpack makes the package under tmp/ and moves it into place.
@@ -208,13 +217,13 @@ func (in *installer) adopt(tree *layer.Tree, d digest.Digest, files []layer.File
 	if _, err := in.Store.Package(owner); err != nil {
 		return false
 	}
-	have, layers, err := readFiles(in.Store, owner)
+	have, err := ReadContents(in.Store, owner)
 	if err != nil {
 		return false
 	}
 	known := map[string]layer.File{}
-	for _, f := range have {
-		if f.Layer < len(layers) && layers[f.Layer] == d {
+	for _, f := range have.Files {
+		if f.Layer < len(have.Layers) && have.Layers[f.Layer] == d {
 			known[f.Path] = f
 		}
 	}

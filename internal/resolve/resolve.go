@@ -77,11 +77,10 @@ func (r *Resolver) reference(ctx context.Context, ref reference.Reference) (p *s
 			return nil, false, NotLocked(r.Project, ref)
 		}
 	}
-	p, err = r.Store.Lookup(ref, r.Target)
+	p, err = r.used(r.Store.Lookup(ref, r.Target))
 	if errors.Is(err, errdef.ErrNotFound) {
-		p, err = r.fetch(ctx, ref)
+		p, err = r.used(r.fetch(ctx, ref))
 	}
-	p, err = r.used(p, err)
 	return p, false, err
 }
 
@@ -92,12 +91,12 @@ func (r *Resolver) locked(ctx context.Context, ref reference.Reference, entry *p
 	if err != nil {
 		return nil, err
 	}
-	p, err := r.Store.Package(build.Digest)
+	p, err := r.used(r.Store.Package(build.Digest))
 	if errors.Is(err, errdef.ErrNotFound) {
 		ref.Digest = entry.Digest
-		p, err = r.fetch(ctx, ref)
+		p, err = r.used(r.fetch(ctx, ref))
 	}
-	return r.used(p, err)
+	return p, err
 }
 
 // NotLocked is the error for a name that has no digest and is not in the lock of
@@ -150,7 +149,9 @@ func (r *Resolver) used(p *store.Package, err error) (*store.Package, error) {
 			return nil, errdef.Errorf(errdef.ErrPlatform, "the package is for %s, and the target is %s: %s", p.Platform, target, reason)
 		}
 	}
-	r.Store.Use(p.Digest)
+	if !r.Store.Use(p.Digest) {
+		return nil, errdef.Errorf(errdef.ErrNotFound, "package %s was removed from the store a moment ago", p.Digest)
+	}
 	return p, nil
 }
 

@@ -34,9 +34,10 @@ func (s *Store) RefPath(ref reference.Reference) string {
 
 // Ref gives what is noted of a name. When nothing is, the error is of kind
 // [errdef.ErrNotFound].
-func (s *Store) Ref(ref reference.Reference) (Ref, error) { return readRef(s.RefPath(ref)) }
+func (s *Store) Ref(ref reference.Reference) (Ref, error) { return ReadRef(s.RefPath(ref)) }
 
-func readRef(path string) (Ref, error) {
+// ReadRef is [Store.Ref] for the file that has the note.
+func ReadRef(path string) (Ref, error) {
 	raw, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Ref{}, errdef.Errorf(errdef.ErrNotFound, "the name is not in the store")
@@ -54,6 +55,9 @@ func readRef(path string) (Ref, error) {
 	return r, nil
 }
 
+// RefLockName gives the name of the lock on the file that notes a name.
+func RefLockName(path string) string { return "ref-" + filepath.Base(path) }
+
 // SetRef notes that a name stands for the manifest or index of that digest.
 func (s *Store) SetRef(ctx context.Context, ref reference.Reference, digest string) error {
 	raw, err := json.Marshal(Ref{Name: ref.String(), Digest: digest, LookedUp: time.Now().UTC()})
@@ -61,7 +65,7 @@ func (s *Store) SetRef(ctx context.Context, ref reference.Reference, digest stri
 		return err
 	}
 	path := s.RefPath(ref)
-	lock, err := s.Lock(ctx, "ref-"+filepath.Base(path), false)
+	lock, err := s.Lock(ctx, RefLockName(path), false)
 	if err != nil {
 		return err
 	}
@@ -80,7 +84,7 @@ func (s *Store) Refs() ([]Ref, error) {
 	}
 	var refs []Ref
 	for _, entry := range entries {
-		if r, err := readRef(s.Path("refs", entry.Name())); err == nil {
+		if r, err := ReadRef(s.Path("refs", entry.Name())); err == nil {
 			refs = append(refs, r)
 		}
 	}
@@ -128,7 +132,7 @@ func (s *Store) LookupDigest(digest string, target func() (platform.Platform, er
 	if !errors.Is(err, errdef.ErrNotFound) {
 		return p, err
 	}
-	candidates, platforms := s.index(digest)
+	candidates, platforms := s.Index(digest)
 	if len(candidates) == 0 {
 		return nil, err
 	}
@@ -148,9 +152,9 @@ const (
 	dockerManifest = "application/vnd.docker.distribution.manifest.v2+json"
 )
 
-// index reads a stored image index: the digests and platforms of its packages.
+// Index reads a stored image index: the digests and platforms of its packages.
 // There are none when it is not there, is no index, or is damaged.
-func (s *Store) index(digest string) (candidates []string, platforms []platform.Platform) {
+func (s *Store) Index(digest string) (candidates []string, platforms []platform.Platform) {
 	algorithm, encoded, _ := reference.SplitDigest(digest)
 	raw, err := os.ReadFile(s.Path("blobs", algorithm, encoded))
 	if err != nil || algorithm == "sha256" && fmt.Sprintf("%x", sha256.Sum256(raw)) != encoded {
@@ -188,7 +192,7 @@ func (s *Store) PackagesOf(digest string) []string {
 		return []string{digest}
 	}
 	var have []string
-	candidates, _ := s.index(digest)
+	candidates, _ := s.Index(digest)
 	for _, candidate := range candidates {
 		if _, err := os.Stat(s.PackageDir(candidate)); err == nil {
 			have = append(have, candidate)

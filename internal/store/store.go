@@ -9,6 +9,7 @@
 //	refs/<hash of the name>             what a name stood for when it was looked up
 //	layers/<digest>                     a package that has the layer
 //	used/<digest>                       touched when the package is used
+//	roots/<hash of the path>            a lock file whose packages are kept
 //	tmp/  locks/
 //
 // This package finds and reads packages, and names them; package install brings
@@ -144,7 +145,7 @@ func (s *Store) Package(digest string) (*Package, error) {
 		p.Static, p.Shared = filepath.Join(dir, "static"), filepath.Join(dir, "shared")
 	}
 	if id := BootID(); id != p.BootID {
-		if err := s.checkAfterBoot(p, id); err != nil {
+		if err := s.checkAfterBoot(p, raw, id); err != nil {
 			return nil, err
 		}
 	}
@@ -153,8 +154,10 @@ func (s *Store) Package(digest string) (*Package, error) {
 
 // checkAfterBoot compares the sizes of a package's files with what they were,
 // at its first use after the machine started: nothing was synced to the disk
-// when it was unpacked, and a power cut may have cut files short.
-func (s *Store) checkAfterBoot(p *Package, id string) error {
+// when it was unpacked, and a power cut may have cut files short. Of link.json,
+// which was read as raw, the start of the machine is all that changes then.
+func (s *Store) checkAfterBoot(p *Package, raw []byte, id string) error {
+	var link map[string]json.RawMessage
 	var doc struct {
 		Files []struct {
 			Path   string `json:"path"`
@@ -162,9 +165,12 @@ func (s *Store) checkAfterBoot(p *Package, id string) error {
 			Target string `json:"target"`
 		} `json:"files"`
 	}
-	raw, err := os.ReadFile(filepath.Join(s.PackageDir(p.Digest), "files"))
+	files, err := os.ReadFile(filepath.Join(s.PackageDir(p.Digest), "files"))
 	if err == nil {
-		err = json.Unmarshal(raw, &doc)
+		err = json.Unmarshal(files, &doc)
+	}
+	if err == nil {
+		err = json.Unmarshal(raw, &link)
 	}
 	if err != nil {
 		return errdef.Errorf(errdef.ErrNotFound, "package %s in the store is damaged: %v", p.Digest, err)
@@ -177,13 +183,18 @@ func (s *Store) checkAfterBoot(p *Package, id string) error {
 		}
 	}
 	p.BootID = id
-	if raw, err = json.Marshal(p.Link); err != nil {
+	if link["bootID"], err = json.Marshal(id); err != nil {
+		return err
+	}
+	if raw, err = json.Marshal(link); err != nil {
 		return err
 	}
 	// Where the store cannot be written to, or another process is at it, the
 	// check is made again next time.
 	if lock, err := s.TryLock(LockName(p.Digest), false); err == nil {
-		_ = s.WriteFile(lock, filepath.Join(s.PackageDir(p.Digest), "link.json"), raw)
+		if s.has(p.Digest) { // it may have been removed meanwhile, and half of it must not come back
+			_ = s.WriteFile(lock, filepath.Join(s.PackageDir(p.Digest), "link.json"), raw)
+		}
 		lock.Release()
 	}
 	return nil
@@ -191,18 +202,31 @@ func (s *Store) checkAfterBoot(p *Package, id string) error {
 
 const usedInterval = time.Hour
 
-// Use notes that a package is in use, which keeps it from being pruned. It is
-// kept to the hour, and a store that is read-only keeps no note.
-func (s *Store) Use(digest string) {
-	name := s.Path("used", LockName(digest))
+// Use notes that a package is in use, which keeps it from being pruned, and
+// then tells whether it is still there. Who found a package may give it out once
+// this is true: until it was noted, it could be pruned. The note is kept to the
+// hour, and a store that is read-only keeps none.
+func (s *Store) Use(digest string) bool {
+	s.touch(s.Path("used", LockName(digest)))
+	return s.has(digest)
+}
+
+func (s *Store) has(digest string) bool {
+	_, err := os.Lstat(filepath.Join(s.PackageDir(digest), "link.json"))
+	return err == nil
+}
+
+func (s *Store) touch(name string) {
 	info, err := os.Stat(name)
 	if err == nil && time.Since(info.ModTime()) < usedInterval {
 		return
 	}
 	now := time.Now()
-	if err == nil {
-		_ = os.Chtimes(name, now, now)
+	if err == nil && os.Chtimes(name, now, now) == nil {
 		return
+	}
+	if err == nil {
+		_ = os.Remove(name) // another user's, in a store that several share
 	}
 	if s.Mkdir("used") == nil {
 		_ = os.WriteFile(name, nil, 0o600)
