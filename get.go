@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
-	"strings"
 
 	"github.com/opencontainers/go-digest"
 
@@ -365,53 +363,6 @@ func (c *Client) Directory(name, target string) (*Package, error) {
 		return nil, err
 	}
 	return toPackage(name, p), nil
-}
-
-// List lists the packages in the store by name, those without a name last. A
-// package that has several names comes once for each.
-func (c *Client) List() ([]Package, error) {
-	if err := c.open(); err != nil {
-		return nil, err
-	}
-	refs, err := c.store.Refs()
-	if err != nil {
-		return nil, err
-	}
-	digests, err := c.store.Packages()
-	if err != nil {
-		return nil, err
-	}
-	var packages []Package
-	named := map[string]bool{}
-	for _, r := range refs {
-		for _, d := range c.store.PackagesOf(r.Digest) {
-			if p, err := c.store.Package(d); err == nil {
-				packages = append(packages, c.listed(r.Name, p))
-				named[d] = true
-			}
-		}
-	}
-	for _, d := range digests {
-		if named[d] {
-			continue
-		}
-		if p, err := c.store.Package(d); err == nil {
-			packages = append(packages, c.listed("", p))
-		}
-	}
-	slices.SortFunc(packages, func(a, b Package) int {
-		if (a.Name == "") != (b.Name == "") {
-			return strings.Compare(b.Name, a.Name)
-		}
-		return strings.Compare(a.Name+" "+a.Digest.String(), b.Name+" "+b.Digest.String())
-	})
-	return packages, nil
-}
-
-func (c *Client) listed(name string, p *store.Package) Package {
-	listed := toPackage(name, p)
-	listed.LastUsed = c.store.LastUsed(p.Digest)
-	return *listed
 }
 
 // fetcher brings what is missing for a build into the store.

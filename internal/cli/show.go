@@ -9,7 +9,9 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode/utf8"
 
+	"github.com/opencontainers/go-digest"
 	"github.com/spf13/cobra"
 
 	"github.com/ocipkg/ocipkg"
@@ -45,20 +47,40 @@ func (a *app) listCommand() *cobra.Command {
 				a.note("the store has no packages")
 				return nil
 			}
-			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-			fmt.Fprintln(w, "NAME\tDIGEST\tPLATFORM\tSIZE\tLAST USED")
+			rows := [][]string{{"NAME", "DIGEST", "PLATFORM", "SIZE", "LAST USED"}}
 			for _, p := range packages {
-				name := p.Name
-				if name == "" {
-					name = "-"
-				}
-				fmt.Fprintf(w, "%s\t%.19s\t%s\t%s\t%s\n", name, p.Digest, p.Platform, byteSize(p.Size), day(p.LastUsed))
+				rows = append(rows, []string{cmp.Or(p.Name, "-"), short(p.Digest), p.Platform.String(), byteSize(p.Size), day(p.LastUsed)})
 			}
-			return w.Flush()
+			return a.result(cmd, table(rows))
 		},
 	}
 	a.addJSON(cmd)
 	return cmd
+}
+
+// short gives as much of a digest as tells it from others at a glance.
+func short(d digest.Digest) string { return string(d[:min(19, len(d))]) }
+
+// table writes rows in columns. Parts of it may be a package's own words.
+func table(rows [][]string) string {
+	widths := make([]int, len(rows[0]))
+	for _, row := range rows {
+		for i := range row {
+			row[i] = strings.ReplaceAll(printable(row[i]), "\t", "\uFFFD")
+			widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
+		}
+	}
+	var b strings.Builder
+	for _, row := range rows {
+		for i, cell := range row {
+			b.WriteString(cell)
+			if i < len(row)-1 {
+				b.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)+2))
+			}
+		}
+		b.WriteByte('\n')
+	}
+	return strings.TrimSuffix(b.String(), "\n")
 }
 
 func day(t time.Time) string {

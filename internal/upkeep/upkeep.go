@@ -1,0 +1,297 @@
+// Package upkeep looks after the local store: it lists what is there, removes
+// what is no longer wanted, and finds and mends what is damaged. All of it may
+// run beside builds, and beside itself.
+package upkeep
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/reference"
+	"github.com/ocipkg/ocipkg/internal/store"
+	"github.com/ocipkg/ocipkg/platform"
+)
+
+// Package is a package in the store.
+type Package struct {
+	Digest string
+	// Names are those that lead to it, sorted.
+	Names    []string
+	Platform platform.Platform
+	// Size is that of all files together, in bytes.
+	Size int64
+	// Damaged tells that its link.json cannot be read: nothing can use it.
+	Damaged bool
+}
+
+// Catalog is what the store has at one time.
+type Catalog struct {
+	Store *store.Store
+	// Packages are sorted by digest.
+	Packages []*Package
+	// Refs are the names, sorted.
+	Refs []store.Ref
+
+	packages string // the directory of them
+	byDigest map[string]*Package
+	indexes  map[string][]string // of an index that a name stands for: all its packages
+	damaged  []string            // files in refs/ that say nothing
+}
+
+// Read reads the catalog of a store. It is quick also where there are many
+// packages: what a link.json and a name say is kept in one file, the summary.
+func Read(of *store.Store) (*Catalog, error) {
+	c, next, err := read(of)
+	if err == nil && next != nil && len(c.Packages)+len(c.Refs) >= summaryFrom {
+		next.save(of)
+	}
+	return c, err
+}
+
+// read is [Read] without keeping a summary, which it gives when it is not the
+// one that there is.
+func read(of *store.Store) (*Catalog, *summary, error) {
+	before := loadSummary(of)
+	// Before anything is read: what changes meanwhile shows the next time.
+	next := &summary{dirs: directoriesOf(of)}
+	c := &Catalog{Store: of, packages: of.Path("packages"), byDigest: map[string]*Package{}}
+	for _, read := range []func(c *Catalog, before, next *summary) error{readRefs, readPackages, readIndexes} {
+		if err := read(c, before, next); err != nil {
+			return nil, nil, err
+		}
+	}
+	for _, r := range c.Refs {
+		for _, p := range c.Of(r.Digest) {
+			p.Names = append(p.Names, r.Name)
+		}
+	}
+	if next.equal(before) {
+		return c, nil, nil
+	}
+	return c, next, nil
+}
+
+// readRefs reads the names, those that the summary has not.
+func readRefs(c *Catalog, before, next *summary) (err error) {
+	if next.dirs.refs.same(before.dirs.refs) {
+		next.refs = before.refs
+	} else if next.refs, c.damaged, err = listRefs(c.Store, before.refs); err != nil {
+		return err
+	}
+	if len(c.damaged) > 0 {
+		next.dirs.refs = stamp{} // they are not in the summary, and are to be found again
+	}
+	c.Refs = make([]store.Ref, 0, len(next.refs))
+	for _, l := range next.refs {
+		c.Refs = append(c.Refs, store.Ref{Name: l.name, Digest: l.digest})
+	}
+	slices.SortFunc(c.Refs, func(a, b store.Ref) int { return strings.Compare(a.Name, b.Name) })
+	return nil
+}
+
+func listRefs(in *store.Store, known map[string]refLine) (refs map[string]refLine, damaged []string, err error) {
+	files, err := entries(in.Path("refs"))
+	if err != nil {
+		return nil, nil, err
+	}
+	lines := make([]refLine, len(files))
+	gone := make([]bool, len(files))
+	each(len(files), func(i int) {
+		info, err := files[i].Info()
+		if gone[i] = err != nil; gone[i] {
+			return
+		}
+		stamp := stampOf(info)
+		if l, ok := known[files[i].Name()]; ok && l.stamp.same(stamp) {
+			lines[i] = l
+			return
+		}
+		r, err := readRef(in, files[i].Name())
+		gone[i] = errors.Is(err, fs.ErrNotExist)
+		if err == nil {
+			lines[i] = refLine{stamp: stamp.settled(), name: r.Name, digest: r.Digest}
+		}
+	})
+	refs = make(map[string]refLine, len(files))
+	for i, l := range lines {
+		switch {
+		case gone[i]:
+		case l.digest == "":
+			damaged = append(damaged, files[i].Name())
+		default:
+			refs[files[i].Name()] = l
+		}
+	}
+	return refs, damaged, nil
+}
+
+// readRef reads a file in refs/. One that is not about the name that it is the
+// file of is damaged.
+func readRef(in *store.Store, file string) (store.Ref, error) {
+	path := in.Path("refs", file)
+	r, err := store.ReadRef(path)
+	if err != nil {
+		if _, statErr := os.Lstat(path); errors.Is(statErr, fs.ErrNotExist) {
+			err = statErr
+		}
+		return r, err
+	}
+	ref, err := reference.Parse(r.Name)
+	if err == nil && in.RefPath(ref) != path {
+		err = errdef.Errorf(errdef.ErrVerification, "it is the note of another name")
+	}
+	return r, err
+}
+
+// readPackages reads what the packages are, those that the summary has not.
+func readPackages(c *Catalog, before, next *summary) (err error) {
+	if next.dirs.sha256.same(before.dirs.sha256) && next.dirs.sha512.same(before.dirs.sha512) {
+		next.packages = before.packages
+	} else if next.packages, err = listPackages(c.Store, before.packages); err != nil {
+		return err
+	}
+	c.Packages = make([]*Package, 0, len(next.packages))
+	all := make([]Package, len(next.packages))
+	for digest, l := range next.packages {
+		p := &all[len(c.Packages)]
+		*p = Package{Digest: digest, Platform: l.platform, Size: max(0, l.bytes), Damaged: l.bytes < 0}
+		c.Packages = append(c.Packages, p)
+		c.byDigest[digest] = p
+	}
+	slices.SortFunc(c.Packages, func(a, b *Package) int { return strings.Compare(a.Digest, b.Digest) })
+	return nil
+}
+
+func listPackages(in *store.Store, known map[string]packageLine) (map[string]packageLine, error) {
+	digests, err := in.Packages()
+	if err != nil {
+		return nil, err
+	}
+	lines := make([]packageLine, len(digests))
+	each(len(digests), func(i int) {
+		info, err := os.Lstat(filepath.Join(in.PackageDir(digests[i]), "link.json"))
+		if err != nil {
+			lines[i].bytes = -1
+			return
+		}
+		stamp := stampOf(info)
+		if l, ok := known[digests[i]]; ok && l.stamp.same(stamp) {
+			lines[i] = l
+			return
+		}
+		lines[i] = readPackage(in, digests[i], stamp)
+	})
+	packages := make(map[string]packageLine, len(digests))
+	for i, digest := range digests {
+		packages[digest] = lines[i]
+	}
+	return packages, nil
+}
+
+// readIndexes finds out which packages the indexes have that names stand for.
+func readIndexes(c *Catalog, before, next *summary) error {
+	next.indexes = map[string][]string{}
+	c.indexes = next.indexes
+	settled := next.dirs.blobs256.same(before.dirs.blobs256) && next.dirs.blobs512.same(before.dirs.blobs512)
+	for _, r := range c.Refs {
+		if _, done := next.indexes[r.Digest]; done || c.byDigest[r.Digest] != nil {
+			continue
+		}
+		candidates, known := before.indexes[r.Digest]
+		if known && !settled {
+			_, err := os.Lstat(blobPath(c.Store, r.Digest))
+			known = err == nil && len(candidates) > 0
+		}
+		if !known {
+			candidates, _ = c.Store.Index(r.Digest)
+		}
+		next.indexes[r.Digest] = candidates
+	}
+	return nil
+}
+
+// Of gives the packages in the store that a digest stands for, sorted: the
+// package itself, or those of an index.
+func (c *Catalog) Of(digest string) []*Package {
+	if p := c.byDigest[digest]; p != nil {
+		return []*Package{p}
+	}
+	var have []*Package
+	for _, d := range c.candidates(digest) {
+		if p := c.byDigest[d]; p != nil && !slices.Contains(have, p) {
+			have = append(have, p)
+		}
+	}
+	slices.SortFunc(have, func(a, b *Package) int { return strings.Compare(a.Digest, b.Digest) })
+	return have
+}
+
+// candidates gives the packages of an index, in the store or not.
+func (c *Catalog) candidates(index string) []string {
+	candidates, ok := c.indexes[index]
+	if !ok {
+		candidates, _ = c.Store.Index(index)
+		c.indexes[index] = candidates
+	}
+	return candidates
+}
+
+// LastUsed gives, by digest, when packages were last used, to the hour; zero
+// where that is not known.
+func (c *Catalog) LastUsed() map[string]time.Time {
+	times := make([]time.Time, len(c.Packages))
+	each(len(times), func(i int) { times[i] = c.Store.LastUsed(c.Packages[i].Digest) })
+	used := make(map[string]time.Time, len(times))
+	for i, p := range c.Packages {
+		used[p.Digest] = times[i]
+	}
+	return used
+}
+
+// Root gives the tree of a package, as [store.Package] has it.
+func (c *Catalog) Root(p *Package) string {
+	algorithm, encoded, _ := strings.Cut(p.Digest, ":")
+	const separator = string(filepath.Separator)
+	return c.packages + separator + algorithm + separator + encoded + separator + "root"
+}
+
+func blobPath(in *store.Store, digest string) string {
+	algorithm, encoded, _ := reference.SplitDigest(digest)
+	return in.Path("blobs", algorithm, encoded)
+}
+
+// entries lists a directory, which need not be there, in no order.
+func entries(dir string) ([]fs.DirEntry, error) {
+	f, err := os.Open(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return f.ReadDir(-1)
+}
+
+// each calls do for 0 … n-1, on all processors.
+func each(n int, do func(i int)) {
+	const least = 64 // calls that are worth a goroutine
+	workers := max(1, min(runtime.GOMAXPROCS(0), n/least))
+	var group sync.WaitGroup
+	for w := range workers {
+		group.Go(func() {
+			for i := n * w / workers; i < n*(w+1)/workers; i++ {
+				do(i)
+			}
+		})
+	}
+	group.Wait()
+}
