@@ -18,11 +18,10 @@ func (c *Client) List() ([]Package, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list the store %s: %w", c.store.Dir(), err)
 	}
-	used := catalog.LastUsed()
 	packages := make([]Package, 0, max(len(catalog.Refs), len(catalog.Packages)))
 	add := func(name string, p *upkeep.Package) {
 		if !p.Damaged {
-			packages = append(packages, Package{Name: name, Digest: digest.Digest(p.Digest), Directory: catalog.Root(p), Platform: p.Platform, Size: p.Size, LastUsed: used[p.Digest]})
+			packages = append(packages, Package{Name: name, Digest: digest.Digest(p.Digest), Directory: catalog.Root(p), Platform: *p.Platform, Size: p.Size, LastUsed: p.LastUsed})
 		}
 	}
 	for _, r := range catalog.Refs {
@@ -30,8 +29,8 @@ func (c *Client) List() ([]Package, error) {
 			add(r.Name, p)
 		}
 	}
-	for _, p := range catalog.Packages {
-		if len(p.Names) == 0 {
+	for i := range catalog.Packages {
+		if p := &catalog.Packages[i]; len(p.Names) == 0 {
 			add("", p)
 		}
 	}

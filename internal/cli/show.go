@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -51,7 +52,8 @@ func (a *app) listCommand() *cobra.Command {
 			for _, p := range packages {
 				rows = append(rows, []string{cmp.Or(p.Name, "-"), short(p.Digest), p.Platform.String(), byteSize(p.Size), day(p.LastUsed)})
 			}
-			return a.result(cmd, table(rows))
+			_, err = io.WriteString(cmd.OutOrStdout(), table(rows))
+			return err
 		},
 	}
 	a.addJSON(cmd)
@@ -61,7 +63,8 @@ func (a *app) listCommand() *cobra.Command {
 // short gives as much of a digest as tells it from others at a glance.
 func short(d digest.Digest) string { return string(d[:min(19, len(d))]) }
 
-// table writes rows in columns. Parts of it may be a package's own words.
+// table writes rows in columns, with an end of line after each. Parts of it may
+// be a package's own words.
 func table(rows [][]string) string {
 	widths := make([]int, len(rows[0]))
 	for _, row := range rows {
@@ -71,16 +74,19 @@ func table(rows [][]string) string {
 		}
 	}
 	var b strings.Builder
+	for _, width := range widths {
+		b.Grow((width + 2) * len(rows))
+	}
 	for _, row := range rows {
 		for i, cell := range row {
 			b.WriteString(cell)
-			if i < len(row)-1 {
-				b.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)+2))
+			for fill := widths[i] + 2 - utf8.RuneCountInString(cell); i < len(row)-1 && fill > 0; fill-- {
+				b.WriteByte(' ')
 			}
 		}
 		b.WriteByte('\n')
 	}
-	return strings.TrimSuffix(b.String(), "\n")
+	return b.String()
 }
 
 func day(t time.Time) string {

@@ -27,9 +27,12 @@ type Ref struct {
 
 // RefPath gives the file that notes what a name stands for, which need not be
 // there: a build that depends on the name watches it.
-func (s *Store) RefPath(ref reference.Reference) string {
-	hash := sha256.Sum256([]byte(ref.String()))
-	return s.Path("refs", hex.EncodeToString(hash[:]))
+func (s *Store) RefPath(ref reference.Reference) string { return s.Path("refs", RefFile(ref.String())) }
+
+// RefFile is the name in refs/ of the file that is about a whole name.
+func RefFile(name string) string {
+	hash := sha256.Sum256([]byte(name))
+	return hex.EncodeToString(hash[:])
 }
 
 // Ref gives what is noted of a name. When nothing is, the error is of kind

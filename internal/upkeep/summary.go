@@ -2,7 +2,9 @@ package upkeep
 
 import (
 	"encoding/json"
+	"fmt"
 	"hash/crc32"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -13,7 +15,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ocipkg/ocipkg/internal/reference"
 	"github.com/ocipkg/ocipkg/internal/store"
 	"github.com/ocipkg/ocipkg/platform"
 )
@@ -23,9 +24,9 @@ import (
 // whenever it is missing, damaged or behind.
 type summary struct {
 	dirs     directories
-	refs     map[string]refLine     // by the name of the file
-	packages map[string]packageLine // by digest
-	indexes  map[string][]string    // of those that names stand for, all packages
+	refs     []refLine           // sorted by name
+	packages []Package           // sorted by digest
+	indexes  map[string][]string // of those that names stand for, all packages
 }
 
 // refLine is what a name stands for.
@@ -34,16 +35,9 @@ type refLine struct {
 	name, digest string
 }
 
-// packageLine is what a list says of a package.
-type packageLine struct {
-	stamp    stamp // of link.json
-	bytes    int64 // of its files; -1 for a package that is damaged
-	platform platform.Platform
-}
-
 const (
 	summaryName   = "summary"
-	summaryHeader = "ocipkg summary 1"
+	summaryHeader = "ocipkg summary 1 "
 	// summaryFrom is from how many names and packages on a summary is kept.
 	summaryFrom = 100
 )
@@ -88,7 +82,7 @@ func directoriesOf(of *store.Store) directories {
 	return directories{one("refs"), one("packages", "sha256"), one("packages", "sha512"), one("blobs", "sha256"), one("blobs", "sha512")}
 }
 
-func readPackage(in *store.Store, digest string, at stamp) packageLine {
+func readPackage(in *store.Store, digest string, at stamp) Package {
 	var link struct {
 		Version  int               `json:"version"`
 		Platform platform.Platform `json:"platform"`
@@ -96,15 +90,19 @@ func readPackage(in *store.Store, digest string, at stamp) packageLine {
 	}
 	raw, err := os.ReadFile(filepath.Join(in.PackageDir(digest), "link.json"))
 	if err != nil || json.Unmarshal(raw, &link) != nil || link.Version != store.LinkVersion || link.Size < 0 {
-		return packageLine{bytes: -1}
+		return Package{Digest: digest, Platform: &platform.Platform{}, Damaged: true}
 	}
-	return packageLine{stamp: at.settled(), bytes: link.Size, platform: link.Platform}
+	return Package{Digest: digest, Platform: &link.Platform, Size: link.Size, stamp: at.settled()}
 }
 
 // equal tells whether there is nothing new to keep.
 func (s *summary) equal(other *summary) bool {
-	return s.dirs == other.dirs && maps.Equal(s.refs, other.refs) && maps.Equal(s.packages, other.packages) &&
+	return s.dirs == other.dirs && slices.Equal(s.refs, other.refs) && slices.EqualFunc(s.packages, other.packages, samePackage) &&
 		maps.EqualFunc(s.indexes, other.indexes, slices.Equal)
+}
+
+func samePackage(a, b Package) bool {
+	return a.Digest == b.Digest && a.stamp == b.stamp && a.Damaged == b.Damaged && a.Size == b.Size && *a.Platform == *b.Platform
 }
 
 // save keeps the summary for the next time. Where it cannot be kept, or another
@@ -125,19 +123,20 @@ func (s *summary) save(in *store.Store) {
 		}
 		b.WriteByte('\n')
 	}
-	for file, r := range s.refs {
-		line('r', r.stamp, file, r.digest, r.name)
-	}
 	platforms := map[platform.Platform]string{}
-	for digest, p := range s.packages {
-		if platforms[p.platform] == "" {
-			raw, err := json.Marshal(p.platform)
+	for _, p := range s.packages {
+		if platforms[*p.Platform] == "" {
+			raw, err := json.Marshal(p.Platform)
 			if err != nil {
 				return
 			}
-			platforms[p.platform] = string(raw)
+			platforms[*p.Platform] = strconv.Itoa(len(platforms))
+			line('f', stamp{}, platforms[*p.Platform], string(raw))
 		}
-		line('p', p.stamp, digest, strconv.FormatInt(p.bytes, 10), platforms[p.platform])
+		line('p', p.stamp, p.Digest, strconv.FormatInt(p.Size, 10), platforms[*p.Platform], strconv.FormatBool(p.Damaged)[:1])
+	}
+	for _, r := range s.refs {
+		line('r', r.stamp, r.digest, r.name)
 	}
 	for digest, candidates := range s.indexes {
 		line('i', stamp{}, digest, strings.Join(candidates, ","))
@@ -150,87 +149,106 @@ func (s *summary) save(in *store.Store) {
 		return
 	}
 	defer lock.Release()
-	text := summaryHeader + "\n" + b.String()
-	_ = in.WriteFile(lock, in.Path(summaryName), []byte(text+checksum(text)))
+	sum := crc32.Checksum([]byte(b.String()), castagnoli)
+	_ = in.WriteFile(lock, in.Path(summaryName), fmt.Appendf(nil, "%s%08x\n%s", summaryHeader, sum, b.String()))
 }
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 func (d *directories) all() []*stamp {
 	return []*stamp{&d.refs, &d.sha256, &d.sha512, &d.blobs256, &d.blobs512}
 }
 
-func checksum(text string) string {
-	return "sum\t" + strconv.FormatUint(uint64(crc32.Checksum([]byte(text), crc32.MakeTable(crc32.Castagnoli))), 16) + "\n"
-}
-
 // loadSummary reads the summary; an empty one when it is not there or not
 // whole.
 func loadSummary(of *store.Store) *summary {
-	s := &summary{refs: map[string]refLine{}, packages: map[string]packageLine{}, indexes: map[string][]string{}}
-	raw, err := os.ReadFile(of.Path(summaryName))
-	if err != nil {
-		return s
-	}
-	text := string(raw)
-	end := strings.LastIndex(text, "sum\t")
-	if end < 0 || !strings.HasPrefix(text, summaryHeader+"\n") || text[end:] != checksum(text[:end]) {
-		return s
+	text, ok := readSummary(of.Path(summaryName))
+	if !ok {
+		return &summary{}
 	}
 	lines := strings.Count(text, "\n")
-	s.refs, s.packages = make(map[string]refLine, lines/2), make(map[string]packageLine, lines/2)
-	platforms := map[string]platform.Platform{}
-	for l := range strings.SplitSeq(text[len(summaryHeader)+1:end], "\n") {
-		s.read(l, platforms)
+	s := &summary{refs: make([]refLine, 0, lines/2), packages: make([]Package, 0, lines/2), indexes: map[string][]string{}}
+	var platforms []*platform.Platform
+	for l := range strings.SplitSeq(text, "\n") {
+		if !s.read(l, &platforms) {
+			return &summary{}
+		}
 	}
 	return s
 }
 
-// read takes in one line; one that it does not know is left out.
-func (s *summary) read(l string, platforms map[string]platform.Platform) {
-	var f [6]string // kind, time, size, and what the kind has
+// readSummary gives the lines of a summary that is whole.
+func readSummary(name string) (text string, ok bool) {
+	file, err := os.Open(name)
+	if err != nil {
+		return "", false
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	header := make([]byte, len(summaryHeader)+len("00000000\n"))
+	if err != nil || info.Size() < int64(len(header)) {
+		return "", false
+	}
+	if _, err := io.ReadFull(file, header); err != nil {
+		return "", false
+	}
+	var b strings.Builder
+	b.Grow(int(info.Size()) - len(header))
+	sum := crc32.New(castagnoli)
+	if _, err := io.Copy(io.MultiWriter(&b, sum), file); err != nil {
+		return "", false
+	}
+	return b.String(), string(header) == fmt.Sprintf("%s%08x\n", summaryHeader, sum.Sum32())
+}
+
+// read takes in one line, unless it is of no kind that it knows.
+func (s *summary) read(l string, platforms *[]*platform.Platform) bool {
+	if l == "" {
+		return true // the end
+	}
+	var f [7]string // kind, time, size, and what the kind has
 	n := 0
 	for field := range strings.SplitSeq(l, "\t") {
 		if n == len(f) {
-			return
+			return false
 		}
 		f[n] = field
 		n++
 	}
-	if n < 4 {
-		return
-	}
 	mtime, err1 := strconv.ParseInt(f[1], 10, 64)
 	size, err2 := strconv.ParseInt(f[2], 10, 64)
 	if err1 != nil || err2 != nil {
-		return
+		return false
 	}
 	at := stamp{mtime, size}
 	switch f[0] {
-	case "r":
-		s.refs[f[3]] = refLine{stamp: at, digest: f[4], name: f[5]}
+	case "f":
+		on := &platform.Platform{}
+		*platforms = append(*platforms, on)
+		return json.Unmarshal([]byte(f[4]), on) == nil
 	case "p":
-		bytes, err := strconv.ParseInt(f[4], 10, 64)
-		if err != nil {
-			return
+		bytes, err1 := strconv.ParseInt(f[4], 10, 64)
+		on, err2 := strconv.Atoi(f[5])
+		if err1 != nil || err2 != nil || on < 0 || on >= len(*platforms) {
+			return false
 		}
-		on, ok := platforms[f[5]]
-		if !ok {
-			if json.Unmarshal([]byte(f[5]), &on) != nil {
-				return
-			}
-			platforms[f[5]] = on
-		}
-		s.packages[f[3]] = packageLine{stamp: at, bytes: bytes, platform: on}
+		s.packages = append(s.packages, Package{Digest: f[3], Platform: (*platforms)[on], Size: bytes, Damaged: f[6] == "t", stamp: at})
+	case "r":
+		s.refs = append(s.refs, refLine{stamp: at, digest: f[3], name: f[4]})
 	case "i":
 		var candidates []string
-		for d := range strings.SplitSeq(f[4], ",") {
-			if _, _, ok := reference.SplitDigest(d); ok {
-				candidates = append(candidates, d)
-			}
+		if f[4] != "" {
+			candidates = strings.Split(f[4], ",")
 		}
-		s.indexes[f[3]] = slices.Clip(candidates)
+		s.indexes[f[3]] = candidates
 	case "d":
-		if i, err := strconv.Atoi(f[3]); err == nil && i >= 0 && i < len(s.dirs.all()) {
-			*s.dirs.all()[i] = at
+		i, err := strconv.Atoi(f[3])
+		if err != nil || i < 0 || i >= len(s.dirs.all()) {
+			return false
 		}
+		*s.dirs.all()[i] = at
+	default:
+		return false
 	}
+	return true
 }

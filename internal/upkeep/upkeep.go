@@ -25,18 +25,23 @@ type Package struct {
 	Digest string
 	// Names are those that lead to it, sorted.
 	Names    []string
-	Platform platform.Platform
+	Platform *platform.Platform
 	// Size is that of all files together, in bytes.
 	Size int64
+	// LastUsed is when it was last used, to the hour; zero when that is not
+	// known.
+	LastUsed time.Time
 	// Damaged tells that its link.json cannot be read: nothing can use it.
 	Damaged bool
+
+	stamp stamp // of link.json
 }
 
 // Catalog is what the store has at one time.
 type Catalog struct {
 	Store *store.Store
 	// Packages are sorted by digest.
-	Packages []*Package
+	Packages []Package
 	// Refs are the names, sorted.
 	Refs []store.Ref
 
@@ -62,12 +67,15 @@ func read(of *store.Store) (*Catalog, *summary, error) {
 	before := loadSummary(of)
 	// Before anything is read: what changes meanwhile shows the next time.
 	next := &summary{dirs: directoriesOf(of)}
-	c := &Catalog{Store: of, packages: of.Path("packages"), byDigest: map[string]*Package{}}
-	for _, read := range []func(c *Catalog, before, next *summary) error{readRefs, readPackages, readIndexes} {
-		if err := read(c, before, next); err != nil {
-			return nil, nil, err
-		}
+	c := &Catalog{Store: of, packages: of.Path("packages")}
+	if err := c.readPackages(before, next); err != nil {
+		return nil, nil, err
 	}
+	if err := c.readRefs(before, next); err != nil {
+		return nil, nil, err
+	}
+	c.readIndexes(before, next)
+	c.readUses()
 	for _, r := range c.Refs {
 		for _, p := range c.Of(r.Digest) {
 			p.Names = append(p.Names, r.Name)
@@ -80,7 +88,7 @@ func read(of *store.Store) (*Catalog, *summary, error) {
 }
 
 // readRefs reads the names, those that the summary has not.
-func readRefs(c *Catalog, before, next *summary) (err error) {
+func (c *Catalog) readRefs(before, next *summary) (err error) {
 	if next.dirs.refs.same(before.dirs.refs) {
 		next.refs = before.refs
 	} else if next.refs, c.damaged, err = listRefs(c.Store, before.refs); err != nil {
@@ -89,18 +97,21 @@ func readRefs(c *Catalog, before, next *summary) (err error) {
 	if len(c.damaged) > 0 {
 		next.dirs.refs = stamp{} // they are not in the summary, and are to be found again
 	}
-	c.Refs = make([]store.Ref, 0, len(next.refs))
-	for _, l := range next.refs {
-		c.Refs = append(c.Refs, store.Ref{Name: l.name, Digest: l.digest})
+	c.Refs = make([]store.Ref, len(next.refs))
+	for i, l := range next.refs {
+		c.Refs[i] = store.Ref{Name: l.name, Digest: l.digest}
 	}
-	slices.SortFunc(c.Refs, func(a, b store.Ref) int { return strings.Compare(a.Name, b.Name) })
 	return nil
 }
 
-func listRefs(in *store.Store, known map[string]refLine) (refs map[string]refLine, damaged []string, err error) {
+func listRefs(in *store.Store, before []refLine) (refs []refLine, damaged []string, err error) {
 	files, err := entries(in.Path("refs"))
 	if err != nil {
 		return nil, nil, err
+	}
+	known := make(map[string]refLine, len(before))
+	for _, l := range before {
+		known[store.RefFile(l.name)] = l
 	}
 	lines := make([]refLine, len(files))
 	gone := make([]bool, len(files))
@@ -120,16 +131,16 @@ func listRefs(in *store.Store, known map[string]refLine) (refs map[string]refLin
 			lines[i] = refLine{stamp: stamp.settled(), name: r.Name, digest: r.Digest}
 		}
 	})
-	refs = make(map[string]refLine, len(files))
 	for i, l := range lines {
 		switch {
 		case gone[i]:
 		case l.digest == "":
 			damaged = append(damaged, files[i].Name())
 		default:
-			refs[files[i].Name()] = l
+			refs = append(refs, l)
 		}
 	}
+	slices.SortFunc(refs, func(a, b refLine) int { return strings.Compare(a.name, b.name) })
 	return refs, damaged, nil
 }
 
@@ -152,52 +163,62 @@ func readRef(in *store.Store, file string) (store.Ref, error) {
 }
 
 // readPackages reads what the packages are, those that the summary has not.
-func readPackages(c *Catalog, before, next *summary) (err error) {
+func (c *Catalog) readPackages(before, next *summary) (err error) {
 	if next.dirs.sha256.same(before.dirs.sha256) && next.dirs.sha512.same(before.dirs.sha512) {
 		next.packages = before.packages
 	} else if next.packages, err = listPackages(c.Store, before.packages); err != nil {
 		return err
 	}
-	c.Packages = make([]*Package, 0, len(next.packages))
-	all := make([]Package, len(next.packages))
-	for digest, l := range next.packages {
-		p := &all[len(c.Packages)]
-		*p = Package{Digest: digest, Platform: l.platform, Size: max(0, l.bytes), Damaged: l.bytes < 0}
-		c.Packages = append(c.Packages, p)
-		c.byDigest[digest] = p
+	c.Packages = next.packages
+	c.byDigest = make(map[string]*Package, len(c.Packages))
+	for i := range c.Packages {
+		c.byDigest[c.Packages[i].Digest] = &c.Packages[i]
 	}
-	slices.SortFunc(c.Packages, func(a, b *Package) int { return strings.Compare(a.Digest, b.Digest) })
 	return nil
 }
 
-func listPackages(in *store.Store, known map[string]packageLine) (map[string]packageLine, error) {
+func listPackages(in *store.Store, before []Package) ([]Package, error) {
 	digests, err := in.Packages()
 	if err != nil {
 		return nil, err
 	}
-	lines := make([]packageLine, len(digests))
+	slices.Sort(digests)
+	known := make(map[string]*Package, len(before))
+	for i := range before {
+		known[before[i].Digest] = &before[i]
+	}
+	packages := make([]Package, len(digests))
 	each(len(digests), func(i int) {
 		info, err := os.Lstat(filepath.Join(in.PackageDir(digests[i]), "link.json"))
 		if err != nil {
-			lines[i].bytes = -1
+			packages[i] = Package{Digest: digests[i], Platform: &platform.Platform{}, Damaged: true}
 			return
 		}
 		stamp := stampOf(info)
-		if l, ok := known[digests[i]]; ok && l.stamp.same(stamp) {
-			lines[i] = l
+		if p := known[digests[i]]; p != nil && p.stamp.same(stamp) {
+			packages[i] = *p
 			return
 		}
-		lines[i] = readPackage(in, digests[i], stamp)
+		packages[i] = readPackage(in, digests[i], stamp)
 	})
-	packages := make(map[string]packageLine, len(digests))
-	for i, digest := range digests {
-		packages[digest] = lines[i]
-	}
 	return packages, nil
 }
 
+// readUses finds out when the packages were last used.
+func (c *Catalog) readUses() {
+	dir, err := os.Open(c.Store.Path("used"))
+	if err != nil {
+		return
+	}
+	defer dir.Close()
+	each(len(c.Packages), func(i int) {
+		p := &c.Packages[i]
+		p.LastUsed = modified(dir, store.LockName(p.Digest))
+	})
+}
+
 // readIndexes finds out which packages the indexes have that names stand for.
-func readIndexes(c *Catalog, before, next *summary) error {
+func (c *Catalog) readIndexes(before, next *summary) {
 	next.indexes = map[string][]string{}
 	c.indexes = next.indexes
 	settled := next.dirs.blobs256.same(before.dirs.blobs256) && next.dirs.blobs512.same(before.dirs.blobs512)
@@ -215,7 +236,6 @@ func readIndexes(c *Catalog, before, next *summary) error {
 		}
 		next.indexes[r.Digest] = candidates
 	}
-	return nil
 }
 
 // Of gives the packages in the store that a digest stands for, sorted: the
@@ -242,18 +262,6 @@ func (c *Catalog) candidates(index string) []string {
 		c.indexes[index] = candidates
 	}
 	return candidates
-}
-
-// LastUsed gives, by digest, when packages were last used, to the hour; zero
-// where that is not known.
-func (c *Catalog) LastUsed() map[string]time.Time {
-	times := make([]time.Time, len(c.Packages))
-	each(len(times), func(i int) { times[i] = c.Store.LastUsed(c.Packages[i].Digest) })
-	used := make(map[string]time.Time, len(times))
-	for i, p := range c.Packages {
-		used[p.Digest] = times[i]
-	}
-	return used
 }
 
 // Root gives the tree of a package, as [store.Package] has it.
