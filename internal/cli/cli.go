@@ -159,6 +159,7 @@ oci:DIR[:TAG], or a path that tells which of these it is.`,
 		a.inspectCommand(), a.linkCommand(), a.tagsCommand(), a.loginCommand(), a.logoutCommand(), a.versionCommand(),
 		a.addCommand(), a.removeCommand(), a.lockCommand(), a.updateCommand(), a.treeCommand(), a.vendorCommand(),
 		a.pinCommand(), a.restoreCommand(), a.envCommand(),
+		a.storeCommand(),
 		a.bundleCommand(), a.cmakeDirCommand(), a.cmakeProjectCommand(), a.cmakeConfigCommand(),
 	)
 	return root

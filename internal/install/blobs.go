@@ -10,6 +10,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/ocipkg/ocipkg/internal/filelock"
 	"github.com/ocipkg/ocipkg/internal/layer"
 	"github.com/ocipkg/ocipkg/internal/store"
 )
@@ -52,24 +53,73 @@ func blobPath(of *store.Store, d digest.Digest) string {
 // Sweep removes what killed processes left in tmp/. What a living one works on
 // is kept: it holds the lock of that name.
 func Sweep(in *store.Store) {
-	entries, err := os.ReadDir(in.Path("tmp"))
-	if err != nil {
-		return
-	}
-	for _, entry := range entries {
-		name, isOld := strings.CutSuffix(strings.TrimSuffix(entry.Name(), store.FileSuffix), oldSuffix)
-		lock, err := in.TryLock(name, false)
+	for _, entry := range inTmp(in) {
+		lock, err := in.TryLock(lockOf(entry), false)
 		if err != nil {
 			continue
 		}
-		left := in.Path("tmp", entry.Name())
-		for _, algorithm := range []digest.Algorithm{digest.SHA256, digest.SHA512} {
-			of := digest.NewDigestFromEncoded(algorithm, name)
-			if isOld && of.Validate() == nil { // its successor may not have come into its place
-				_ = putBack(left, in.PackageDir(of.String()))
-			}
+		left := in.Path("tmp", entry)
+		if dir := placeOf(in, entry); dir != "" { // its successor may not have come into its place
+			_ = putBack(left, dir)
 		}
 		_ = layer.Remove(left)
 		lock.Release()
 	}
+}
+
+// Leftovers lists what [Sweep] would remove for good, by its names in tmp/, and
+// changes nothing.
+func Leftovers(in *store.Store) []string {
+	var left []string
+	for _, entry := range inTmp(in) {
+		if dir := placeOf(in, entry); dir != "" {
+			if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
+				continue // it would be put back
+			}
+		}
+		// Without a file for the lock nobody holds it, and none is to be made.
+		if _, err := os.Lstat(in.Path("locks", lockOf(entry))); err == nil {
+			lock, err := in.TryLock(lockOf(entry), false)
+			if errors.Is(err, filelock.ErrLocked) {
+				continue
+			}
+			if err == nil {
+				lock.Release()
+			}
+		}
+		left = append(left, entry)
+	}
+	return left
+}
+
+func inTmp(in *store.Store) []string {
+	entries, err := os.ReadDir(in.Path("tmp"))
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, entry := range entries {
+		names = append(names, entry.Name())
+	}
+	return names
+}
+
+// lockOf gives the name of the lock that is held on something in tmp/.
+func lockOf(entry string) string {
+	return strings.TrimSuffix(strings.TrimSuffix(entry, store.FileSuffix), oldSuffix)
+}
+
+// placeOf gives the directory of the package that something in tmp/ was taken
+// from; empty when it was not.
+func placeOf(in *store.Store, entry string) string {
+	name, old := strings.CutSuffix(entry, oldSuffix)
+	if !old {
+		return ""
+	}
+	for _, algorithm := range []digest.Algorithm{digest.SHA256, digest.SHA512} {
+		if of := digest.NewDigestFromEncoded(algorithm, name); of.Validate() == nil {
+			return in.PackageDir(of.String())
+		}
+	}
+	return ""
 }

@@ -106,7 +106,7 @@ func (t *Tree) writeFile(p string, f File, content io.Reader, sum io.Writer) (er
 	if t.root == nil {
 		return copyExactly(sum, content, f)
 	}
-	mode := storedMode(f.Mode)
+	mode := StoredMode(f.Mode)
 	file, err := t.root.OpenFile(p, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return err
@@ -137,8 +137,9 @@ func copyExactly(w io.Writer, content io.Reader, f File) error {
 	return nil
 }
 
-// storedMode gives the mode of a file in the store, where nothing is writable.
-func storedMode(mode fs.FileMode) fs.FileMode {
+// StoredMode gives the mode that a file of a package has in the store, where
+// nothing is writable.
+func StoredMode(mode fs.FileMode) fs.FileMode {
 	if mode&0o111 != 0 {
 		return 0o555
 	}

@@ -29,9 +29,12 @@ func (s *Store) NoteRoot(lockFile string) {
 }
 
 // RootPath gives the file that notes a lock file.
-func (s *Store) RootPath(lockFile string) string {
+func (s *Store) RootPath(lockFile string) string { return s.Path("roots", RootFile(lockFile)) }
+
+// RootFile is the name in roots/ of the file that notes a lock file.
+func RootFile(lockFile string) string {
 	hash := sha256.Sum256([]byte(lockFile))
-	return s.Path("roots", hex.EncodeToString(hash[:]))
+	return hex.EncodeToString(hash[:])
 }
 
 // Roots lists the lock files that were noted, whether or not they are still

@@ -34,7 +34,8 @@ type Package struct {
 	// Damaged tells that its link.json cannot be read: nothing can use it.
 	Damaged bool
 
-	stamp stamp // of link.json
+	stamp stamp     // of link.json
+	moved time.Time // into its place, where that was asked for
 }
 
 // Catalog is what the store has at one time.
