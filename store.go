@@ -24,7 +24,7 @@ func (c *Client) List() ([]Package, error) {
 	if err := c.open(); err != nil {
 		return nil, err
 	}
-	catalog, err := upkeep.Read(c.store)
+	catalog, err := upkeep.List(c.store)
 	if err != nil {
 		return nil, fmt.Errorf("list the store %s: %w", c.store.Dir(), err)
 	}

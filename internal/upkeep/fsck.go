@@ -70,7 +70,7 @@ type Unrepaired struct {
 // what names say. A package is not replaced while it is read. What a damaged
 // package has is no more shared with others that are fetched.
 func Fsck(ctx context.Context, of *store.Store, options FsckOptions) (*Report, error) {
-	c, _, err := read(of)
+	c, err := Read(of)
 	if err != nil {
 		return nil, err
 	}

@@ -66,7 +66,7 @@ func (p *pruner) prune(ctx context.Context) error {
 	if err := p.pruneLeftovers(); err != nil {
 		return err
 	}
-	c, _, err := read(p.store)
+	c, err := Read(p.store)
 	if err != nil {
 		return err
 	}
@@ -84,7 +84,7 @@ func (p *pruner) prune(ctx context.Context) error {
 		for _, removed := range p.removed.Packages {
 			gone = append(gone, c.byDigest[removed.Digest])
 		}
-	} else if c, _, err = read(p.store); err != nil {
+	} else if c, err = Read(p.store); err != nil {
 		return err
 	}
 	rest := c.without(gone, nil)

@@ -52,20 +52,26 @@ type Catalog struct {
 	damaged  []string            // files in refs/ that say nothing
 }
 
-// Read reads the catalog of a store. It is quick also where there are many
-// packages: what a link.json and a name say is kept in one file, the summary.
-func Read(of *store.Store) (*Catalog, error) {
-	c, next, err := read(of)
-	if err == nil && next != nil && len(c.Packages)+len(c.Refs) >= summaryFrom {
+// List reads the catalog of a store for somebody to look at. It is quick also
+// where there are many packages: what a link.json and a name say is kept in one
+// file, the summary. A note that somebody changed in its place is not seen.
+func List(of *store.Store) (*Catalog, error) {
+	before := loadSummary(of)
+	c, next, err := read(of, before)
+	if err == nil && len(c.Packages)+len(c.Refs) >= summaryFrom && !next.equal(before) {
 		next.save(of)
 	}
 	return c, err
 }
 
-// read is [Read] without keeping a summary, which it gives when it is not the
-// one that there is.
-func read(of *store.Store) (*Catalog, *summary, error) {
-	before := loadSummary(of)
+// Read reads the catalog of a store to decide by it.
+func Read(of *store.Store) (*Catalog, error) {
+	c, _, err := read(of, &summary{})
+	return c, err
+}
+
+// read reads what is not in a summary of before, and gives the one of now.
+func read(of *store.Store, before *summary) (*Catalog, *summary, error) {
 	// Before anything is read: what changes meanwhile shows the next time.
 	next := &summary{dirs: directoriesOf(of)}
 	c := &Catalog{Store: of, packages: of.Path("packages")}
@@ -81,9 +87,6 @@ func read(of *store.Store) (*Catalog, *summary, error) {
 		for _, p := range c.Of(r.Digest) {
 			p.Names = append(p.Names, r.Name)
 		}
-	}
-	if next.equal(before) {
-		return c, nil, nil
 	}
 	return c, next, nil
 }
