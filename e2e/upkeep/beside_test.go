@@ -15,17 +15,18 @@ import (
 
 const builders = 8
 
-// Every path that a build is told of must be there when it looks, for which it
-// has a day; here the packages look as if nobody had used them for a month, each
-// time before they are asked for.
+// Every path that a build is told of must be there when it looks. Here the
+// packages look as if nobody had used them for a month again and again, when no
+// build is at them, and prune meets the first build that asks then.
 func TestPruningBesideBuildsTakesNothingFromThem(t *testing.T) {
 	s := newSite(t)
-	var names []string
+	var names, digests []string
 	for i := range 3 {
-		name, _ := s.publish(numbered(i))
-		names = append(names, name)
+		name, digest := s.publish(numbered(i))
+		names, digests = append(names, name), append(digests, digest)
 		s.Run("ocipkg", "get", name).OK()
 	}
+	inUse := make([]sync.RWMutex, len(names))
 	var built, pruned atomic.Int64
 	var builds, prunes sync.WaitGroup
 	done := make(chan struct{})
@@ -51,56 +52,32 @@ func TestPruningBesideBuildsTakesNothingFromThem(t *testing.T) {
 		builds.Go(func() {
 			end := time.Now().Add(15 * time.Second)
 			for i := b; time.Now().Before(end); i++ {
-				name := names[i%len(names)]
-				var paths []string
-				if b%2 == 0 {
-					result := s.Run("ocipkg", "link", "--format", "json", name)
-					var flags struct{ Includes []string }
-					if result.ExitCode != 0 {
-						t.Errorf("%s", result)
-						return
-					}
-					if err := json.Unmarshal([]byte(result.Stdout), &flags); err != nil {
-						t.Error(err)
-					}
-					for word := range strings.SplitSeq(result.Stdout, `"`) {
-						if filepath.IsAbs(word) && strings.Contains(word, "root") {
-							paths = append(paths, word)
-						}
-					}
-				} else {
-					result := s.Run("ocipkg", "get", "--json", name)
-					var p struct{ Directory string }
-					if err := json.Unmarshal([]byte(result.Stdout), &p); err != nil || result.ExitCode != 0 {
-						t.Errorf("%v\n%s", err, result)
-						return
-					}
-					paths = append(paths, filepath.Join(p.Directory, "lib/large.bin"), filepath.Join(p.Directory, "include/library.h"))
-				}
-				if len(paths) == 0 {
-					t.Error("no path is printed")
-				}
-				for _, path := range paths {
+				at := i % len(names)
+				inUse[at].RLock()
+				for _, path := range s.told(b%2 == 0, names[at]) {
 					if _, err := os.Stat(path); err != nil {
 						t.Errorf("a build was told of %s, and then: %v", path, err)
 					}
 				}
+				inUse[at].RUnlock()
 				built.Add(1)
 			}
 		})
 	}
-	// What is used now and then, and was long ago.
 	aging := make(chan struct{})
 	go func() {
 		defer close(aging)
-		tick := time.NewTicker(50 * time.Millisecond)
+		tick := time.NewTicker(20 * time.Millisecond)
 		defer tick.Stop()
 		for i := 0; ; i++ {
 			select {
 			case <-done:
 				return
 			case <-tick.C:
-				ageOne(s.store, i)
+				at := i % len(names)
+				inUse[at].Lock()
+				s.ageOne(digests[at])
+				inUse[at].Unlock()
 			}
 		}
 	}()
@@ -115,19 +92,36 @@ func TestPruningBesideBuildsTakesNothingFromThem(t *testing.T) {
 	s.checkGood()
 }
 
-// ageOne makes one of the packages look unused, as if a month had gone by after
-// the builds that asked for it; those that ask now see to it again. It takes the
-// package's lock, so that it makes nobody's new note old.
-func ageOne(store string, i int) {
-	dirs, err := filepath.Glob(filepath.Join(store, "packages", "sha256", "*"))
-	if err != nil || len(dirs) == 0 {
-		return
+// told asks for a package as a build does, and gives the paths that are printed.
+func (s *site) told(link bool, name string) []string {
+	if !link {
+		result := s.Run("ocipkg", "get", "--json", name)
+		var p struct{ Directory string }
+		if err := json.Unmarshal([]byte(result.Stdout), &p); err != nil || result.ExitCode != 0 {
+			s.t.Errorf("%v\n%s", err, result)
+			return nil
+		}
+		return []string{filepath.Join(p.Directory, "lib/large.bin"), filepath.Join(p.Directory, "include/library.h")}
 	}
-	dir := dirs[i%len(dirs)]
-	used := filepath.Join(store, "used", filepath.Base(dir))
+	result := s.Run("ocipkg", "link", "--format", "cargo", name)
+	var paths []string
+	for word := range strings.FieldsFuncSeq(result.Stdout, func(r rune) bool { return r == '\n' || r == '=' }) {
+		if filepath.IsAbs(word) {
+			paths = append(paths, word)
+		}
+	}
+	if result.ExitCode != 0 || len(paths) == 0 {
+		s.t.Errorf("no path is printed\n%s", result)
+	}
+	return paths
+}
+
+// ageOne makes a package look as if a month had gone by.
+func (s *site) ageOne(digest string) {
+	encoded := strings.TrimPrefix(digest, "sha256:")
 	then := time.Now().Add(-40 * day)
-	_ = os.Chtimes(dir, then, then)
-	_ = os.Chtimes(used, then, then)
+	_ = os.Chtimes(filepath.Join(s.store, "packages", "sha256", encoded), then, then)
+	_ = os.Chtimes(filepath.Join(s.store, "used", encoded), then, then)
 }
 
 func TestRemovingBesideBuildsEndsWell(t *testing.T) {
