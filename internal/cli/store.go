@@ -165,7 +165,7 @@ func (a *app) checked(cmd *cobra.Command, report *ocipkg.Fsck, repair bool) erro
 	case len(left) == 0:
 		return nil
 	case !repair:
-		return errdef.Errorf(errdef.ErrVerification, "%s in the store damaged; to fetch again what is, run: ocipkg store fsck --repair", count(len(left), "part is", "parts are"))
+		return errdef.Errorf(errdef.ErrVerification, "%s damaged; to fetch again what is, run: ocipkg store fsck --repair", count(len(left), "part of the store is", "parts of the store are"))
 	}
 	var advice string
 	for _, u := range left {
@@ -174,7 +174,7 @@ func (a *app) checked(cmd *cobra.Command, report *ocipkg.Fsck, repair bool) erro
 			break
 		}
 	}
-	return errdef.Errorf(errdef.ErrVerification, "%s in the store still damaged, the first since %s%s", count(len(left), "part is", "parts are"), left[0].Reason, advice)
+	return errdef.Errorf(errdef.ErrVerification, "%s still damaged, the first since %s%s", count(len(left), "part of the store is", "parts of the store are"), left[0].Reason, advice)
 }
 
 // findings gives a line for each thing that is or was damaged.
