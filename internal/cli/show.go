@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bufio"
 	"cmp"
 	"encoding/json"
 	"fmt"
@@ -48,12 +49,13 @@ func (a *app) listCommand() *cobra.Command {
 				a.note("the store has no packages")
 				return nil
 			}
-			rows := [][]string{{"NAME", "DIGEST", "PLATFORM", "SIZE", "LAST USED"}}
-			for _, p := range packages {
-				rows = append(rows, []string{cmp.Or(p.Name, "-"), short(p.Digest), p.Platform.String(), byteSize(p.Size), day(p.LastUsed)})
+			rows := make([][5]string, 0, 1+len(packages))
+			rows = append(rows, [5]string{"NAME", "DIGEST", "PLATFORM", "SIZE", "LAST USED"})
+			for i := range packages {
+				p := &packages[i]
+				rows = append(rows, [5]string{cmp.Or(p.Name, "-"), short(p.Digest), p.Platform.String(), byteSize(p.Size), day(p.LastUsed)})
 			}
-			_, err = io.WriteString(cmd.OutOrStdout(), table(rows))
-			return err
+			return writeTable(cmd.OutOrStdout(), rows)
 		},
 	}
 	a.addJSON(cmd)
@@ -63,30 +65,27 @@ func (a *app) listCommand() *cobra.Command {
 // short gives as much of a digest as tells it from others at a glance.
 func short(d digest.Digest) string { return string(d[:min(19, len(d))]) }
 
-// table writes rows in columns, with an end of line after each. Parts of it may
-// be a package's own words.
-func table(rows [][]string) string {
-	widths := make([]int, len(rows[0]))
-	for _, row := range rows {
-		for i := range row {
-			row[i] = strings.ReplaceAll(printable(row[i]), "\t", "\uFFFD")
-			widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
+// writeTable writes rows in columns. Parts of them may be a package's own words.
+func writeTable(to io.Writer, rows [][5]string) error {
+	var widths [5]int
+	for r := range rows {
+		for i := range rows[r] {
+			cell := &rows[r][i]
+			*cell = strings.ReplaceAll(printable(*cell), "\t", "\uFFFD")
+			widths[i] = max(widths[i], utf8.RuneCountInString(*cell))
 		}
 	}
-	var b strings.Builder
-	for _, width := range widths {
-		b.Grow((width + 2) * len(rows))
-	}
-	for _, row := range rows {
-		for i, cell := range row {
-			b.WriteString(cell)
-			for fill := widths[i] + 2 - utf8.RuneCountInString(cell); i < len(row)-1 && fill > 0; fill-- {
-				b.WriteByte(' ')
+	w := bufio.NewWriterSize(to, 64<<10)
+	for r := range rows {
+		for i, cell := range rows[r] {
+			_, _ = w.WriteString(cell) // an error comes again from Flush
+			for fill := widths[i] + 2 - utf8.RuneCountInString(cell); i < len(widths)-1 && fill > 0; fill-- {
+				_ = w.WriteByte(' ')
 			}
 		}
-		b.WriteByte('\n')
+		_ = w.WriteByte('\n')
 	}
-	return b.String()
+	return w.Flush()
 }
 
 func day(t time.Time) string {
