@@ -13,6 +13,7 @@ import (
 	"github.com/ocipkg/ocipkg/internal/artifact"
 	"github.com/ocipkg/ocipkg/internal/errdef"
 	"github.com/ocipkg/ocipkg/internal/install"
+	"github.com/ocipkg/ocipkg/internal/project"
 	"github.com/ocipkg/ocipkg/internal/reference"
 	"github.com/ocipkg/ocipkg/internal/store"
 	"github.com/ocipkg/ocipkg/internal/upkeep"
@@ -98,7 +99,7 @@ func (c *Client) RemoveFromStore(ctx context.Context, names []string, options Re
 	if err := c.open(); err != nil {
 		return nil, err
 	}
-	removed, err := upkeep.Remove(ctx, c.store, names, upkeep.RemoveOptions{Force: options.Force, Digests: lockDigests, Resolve: named})
+	removed, err := upkeep.Remove(ctx, c.store, names, upkeep.RemoveOptions{Force: options.Force, Digests: lockDigests, Resolve: c.nameInStore})
 	if err != nil {
 		err = fmt.Errorf("remove from the store: %w", err)
 	}
@@ -209,6 +210,25 @@ func (c *Client) Fsck(ctx context.Context, names []string, options FsckOptions) 
 	return result, nil
 }
 
+// nameInStore reads a name, or an alias of the project in the working directory:
+// what the project's lock has is in the store under its digest.
+func (c *Client) nameInStore(name string) (reference.Reference, error) {
+	of, err := project.Find(".")
+	if err != nil {
+		return reference.Reference{}, err
+	}
+	ref, err := namedIn(of, name)
+	if err != nil {
+		return ref, err
+	}
+	if _, err := c.store.Ref(ref); err != nil {
+		if entry, err := of.Locked(ref); err == nil && entry != nil {
+			ref.Digest = entry.Digest
+		}
+	}
+	return ref, nil
+}
+
 func (c *Client) fsck(ctx context.Context, names []string, options FsckOptions) (*upkeep.Report, error) {
 	check := upkeep.FsckOptions{Progress: c.Progress}
 	if options.Repair {
@@ -219,7 +239,7 @@ func (c *Client) fsck(ctx context.Context, names []string, options FsckOptions) 
 			check.Only = append(check.Only, name)
 			continue
 		}
-		ref, err := named(name)
+		ref, err := c.nameInStore(name)
 		if err != nil {
 			return nil, err
 		}
@@ -256,7 +276,10 @@ func (c *Client) refetch(ctx context.Context, digest string, name store.Ref) err
 		return err
 	}
 	ref.Tag, ref.Digest = "", digest
-	repo := c.registry.Repository(ref)
+	repo, err := c.source(ref)
+	if err != nil {
+		return err
+	}
 	desc, raw, err := repo.Manifest(ctx, ref.Target())
 	if err != nil {
 		return err
