@@ -189,3 +189,49 @@ func fetch(t *testing.T, name string) string {
 	}
 	return string(raw)
 }
+
+func TestOneLoginServesBothSidesOfAMount(t *testing.T) {
+	account := registrytest.Account{User: "ann", Password: "secret"}
+	registry := registrytest.StartDistribution(t, registrytest.Options{Token: &registrytest.TokenOptions{Accounts: []registrytest.Account{account}}})
+	s := program.New(t, program.Options{})
+	s.Run("ocipkg", "login", registry.Host, "-u", account.User, "-p", account.Password).OK()
+	name := registry.Host + "/acme/z:1.5"
+	index := publish(t, s, name)
+	if got := s.Run("ocipkg", "copy", name, registry.Host+"/release/z:1.5").Says("0 B sent", "6.3 MB mounted").Digest(); got != index {
+		t.Errorf("it is %s, not %s", got, index)
+	}
+	s.Run("ocipkg", "inspect", "--verify", registry.Host+"/release/z:1.5").OK()
+}
+
+func TestACopyThatIsWrittenWrongSaysHowToWriteIt(t *testing.T) {
+	s := program.New(t, program.Options{})
+	library(t, s)
+	s.WriteFile("image.oci", "x", 0o644)
+	for destination, word := range map[string]string{
+		"linux":             "oci:linux",
+		"./somewhere":       "FILE.tar",
+		"image.oci":         "FILE.tar",
+		"windows.tar":       "--overwrite",
+		"oci:":              "oci:DIR",
+		"ghcr.io/acme/z:1@": "leave the @ out",
+		"none/at/all.tar":   "make it first",
+	} {
+		if r := s.Run("ocipkg", "copy", "linux.tar", destination); r.ExitCode != usage && r.ExitCode != notFound || !strings.Contains(r.Stderr, word) || strings.Count(r.Stderr, "\n") != 1 {
+			t.Errorf("the error does not say %q: %s", word, r)
+		}
+	}
+	s.Run("ocipkg", "copy", "linux", "out.tar").Fails(usage, "ocipkg pack linux")
+	s.Run("ocipkg", "copy", "none.tar", "out.tar").Fails(notFound, "none.tar does not exist")
+	s.Run("ocipkg", "copy", "--platform", "plan9", "linux.tar", "out.tar").Exit(usage)
+	s.Run("ocipkg", "copy", "--platform", "linux/arm64", "linux.tar", "out.tar").Fails(unfit, "linux/amd64", "linux/arm64")
+
+	// Onto itself, and beside itself.
+	digest := s.Run("ocipkg", "copy", "linux.tar", "linux.tar").Says("0 B sent").Digest()
+	s.Run("ocipkg", "copy", "linux.tar", "oci:layout:1").OK()
+	for _, destination := range []string{"layout", "oci:layout:1", "oci:layout:2"} {
+		if got := s.Run("ocipkg", "copy", "oci:layout:1", destination).Says("0 B sent").Digest(); got != digest {
+			t.Errorf("%s is %s, not %s", destination, got, digest)
+		}
+	}
+	s.Run("ocipkg", "inspect", "--verify", "oci:layout:2").OK()
+}

@@ -80,6 +80,8 @@ func TestOfflineNoSocketIsOpenedAndLayoutsServe(t *testing.T) {
 	s = with(t, "OCIPKG_MIRROR="+vendored+",off")
 	run(s, "get", name).OK()
 	run(s, "get", origin.Host+"/acme/z:2").Says("is off", vendored)
+	s = with(t, "OCIPKG_MIRROR="+origin.Host+",off")
+	run(s, "get", name).Says("not asked: offline", "is off")
 	if n := origin.Count("", ""); n != 0 {
 		t.Errorf("the registry was asked %d times", n)
 	}

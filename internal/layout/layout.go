@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -38,6 +39,9 @@ type Layout struct {
 	Warnings []string
 
 	files files
+
+	mu    sync.Mutex
+	about map[digest.Digest][]ocispec.Descriptor // what refers to each manifest; nil until it is asked
 }
 
 // files is where the layout's files are: a directory or an archive.

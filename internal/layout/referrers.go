@@ -17,33 +17,42 @@ import (
 // regclient does.
 // https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md
 func (l *Layout) Referrers(ctx context.Context, desc ocispec.Descriptor) ([]ocispec.Descriptor, error) {
-	var found []ocispec.Descriptor
-	seen := map[digest.Digest]bool{}
-	var look func(descs []ocispec.Descriptor) error
-	look = func(descs []ocispec.Descriptor) error {
-		for _, entry := range descs {
-			if seen[entry.Digest] || !slices.Contains(artifact.ManifestTypes, entry.MediaType) {
-				continue
-			}
-			seen[entry.Digest] = true
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			subject, manifests, err := l.links(ctx, entry)
-			if err != nil {
-				return err
-			}
-			if subject == desc.Digest {
-				entry.Annotations, entry.Platform = nil, nil
-				found = append(found, entry)
-			}
-			if err := look(manifests); err != nil {
-				return err
-			}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.about == nil {
+		about := map[digest.Digest][]ocispec.Descriptor{}
+		if err := l.look(ctx, l.Index.Manifests, about, map[digest.Digest]bool{}); err != nil {
+			return nil, err
 		}
-		return nil
+		l.about = about
 	}
-	return found, look(l.Index.Manifests)
+	return slices.Clone(l.about[desc.Digest]), nil
+}
+
+// look notes in about what each of some manifests, and of those that they list,
+// refers to.
+func (l *Layout) look(ctx context.Context, descs []ocispec.Descriptor, about map[digest.Digest][]ocispec.Descriptor, seen map[digest.Digest]bool) error {
+	for _, desc := range descs {
+		if seen[desc.Digest] || !slices.Contains(artifact.ManifestTypes, desc.MediaType) {
+			continue
+		}
+		seen[desc.Digest] = true
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		subject, manifests, err := l.links(ctx, desc)
+		if err != nil {
+			return err
+		}
+		if subject != "" {
+			desc.Annotations, desc.Platform = nil, nil
+			about[subject] = append(about[subject], desc)
+		}
+		if err := l.look(ctx, manifests, about, seen); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // links gives what a manifest or index refers to, empty for nothing, and what it

@@ -37,8 +37,8 @@ func New(rules Rules, registries *registry.Client, offline bool, warn func(line 
 	return &Mirrors{rules: rules, registries: registries, offline: offline, warn: warn, said: map[string]bool{}, down: map[string]bool{}}
 }
 
-// place is where a repository is read from.
-type place interface {
+// repository is what a repository is in one place.
+type repository interface {
 	artifact.Fetcher
 	Resolve(ctx context.Context, tag string) (ocispec.Descriptor, error)
 	Find(ctx context.Context, tagOrDigest string) (ocispec.Descriptor, []byte, error)
@@ -61,7 +61,7 @@ type Source struct {
 
 // mirrored is a mirror of a repository.
 type mirrored struct {
-	place
+	repository
 	name string
 }
 
@@ -127,14 +127,14 @@ func (s *Source) failed(ctx context.Context, p mirrored, err error) (next bool) 
 
 // ask asks the mirrors, that which had the manifest first, and then the origin,
 // until one has what is wanted. Doing says what that is, for the error.
-func (s *Source) ask(ctx context.Context, doing string, ask func(p place) error) error {
+func (s *Source) ask(ctx context.Context, doing string, ask func(p repository) error) error {
 	var kinds []error
 	for _, p := range s.order() {
 		if s.mirrors.isDown(p.name) {
 			kinds = append(kinds, errdef.ErrNetwork)
 			continue
 		}
-		err := ask(p.place)
+		err := ask(p.repository)
 		if err == nil {
 			s.mu.Lock()
 			s.used[p.name] = true
@@ -149,9 +149,12 @@ func (s *Source) ask(ctx context.Context, doing string, ask func(p place) error)
 	if s.rule.Fallback {
 		err := ask(s.origin)
 		if s.mirrors.offline && len(kinds) > 0 && errors.Is(err, errdef.ErrNetwork) {
-			return fmt.Errorf("%w (the mirrors here, %s, do not have it)", err, s.names())
+			return fmt.Errorf("%w (the mirrors, %s, do not have it)", err, s.names())
 		}
 		return err
+	}
+	if s.mirrors.offline && len(kinds) < len(s.rule.At) {
+		kinds = append(kinds, errdef.ErrNetwork)
 	}
 	kind, why := errdef.ErrNotFound, "do not have it"
 	for _, err := range kinds {
@@ -159,7 +162,7 @@ func (s *Source) ask(ctx context.Context, doing string, ask func(p place) error)
 			kind, why = errdef.ErrNetwork, "do not have it, or cannot be read"
 		}
 	}
-	return errdef.Errorf(kind, "%s: the mirrors that are asked, %s, %s, and falling back to %s is off; put it there, or %s", doing, s.names(), why, s.ref.Registry, s.rule.Off)
+	return errdef.Errorf(kind, "%s: the mirrors, %s, %s, and falling back to %s is off; put it there, or %s", doing, s.names(), why, s.ref.Registry, s.rule.Off)
 }
 
 // order gives the mirrors in the order in which they are asked.
@@ -183,18 +186,22 @@ func (s *Source) order() []mirrored {
 func (s *Source) names() string {
 	var names []string
 	for _, at := range s.rule.At {
-		names = append(names, at.String())
+		name := at.String()
+		if s.mirrors.offline && at.Registry != "" {
+			name += " (not asked: offline)"
+		}
+		names = append(names, name)
 	}
 	return strings.Join(names, ", ")
 }
 
 // serves notes that a place has the manifest.
-func (s *Source) serves(p place) {
+func (s *Source) serves(p repository) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.had = ""
 	for _, m := range s.places {
-		if m.place == p {
+		if m.repository == p {
 			s.had = m.name
 		}
 	}
@@ -202,7 +209,7 @@ func (s *Source) serves(p place) {
 
 // Resolve gives what a tag stands for.
 func (s *Source) Resolve(ctx context.Context, tag string) (desc ocispec.Descriptor, err error) {
-	err = s.ask(ctx, "look up "+s.ref.Name()+":"+tag, func(p place) error {
+	err = s.ask(ctx, "look up "+s.ref.Name()+":"+tag, func(p repository) error {
 		desc, err = p.Resolve(ctx, tag)
 		return err
 	})
@@ -216,8 +223,8 @@ func (s *Source) Manifest(ctx context.Context, tagOrDigest string) (desc ocispec
 	if _, _, ok := reference.SplitDigest(tagOrDigest); ok {
 		separator = "@"
 	}
-	err = s.ask(ctx, "fetch "+s.ref.Name()+separator+tagOrDigest, func(p place) error {
-		if p == place(s.origin) {
+	err = s.ask(ctx, "fetch "+s.ref.Name()+separator+tagOrDigest, func(p repository) error {
+		if p == repository(s.origin) {
 			desc, raw, err = s.origin.Manifest(ctx, tagOrDigest)
 		} else {
 			desc, raw, err = p.Find(ctx, tagOrDigest)
@@ -232,7 +239,7 @@ func (s *Source) Manifest(ctx context.Context, tagOrDigest string) (desc ocispec
 
 // Fetch gives a blob or manifest; whoever reads it verifies it.
 func (s *Source) Fetch(ctx context.Context, desc ocispec.Descriptor) (blob io.ReadCloser, err error) {
-	err = s.ask(ctx, "fetch "+desc.Digest.String()+" of "+s.ref.Name(), func(p place) error {
+	err = s.ask(ctx, "fetch "+desc.Digest.String()+" of "+s.ref.Name(), func(p repository) error {
 		blob, err = p.Fetch(ctx, desc)
 		return err
 	})

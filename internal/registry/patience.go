@@ -56,13 +56,15 @@ func stallOr(ctx context.Context, err error) error {
 }
 
 // watchedUpload is a request's body: each piece that is asked for says that
-// those before it are on their way.
+// those before it are on their way. The time that it takes to give one is not
+// the peer's.
 type watchedUpload struct {
 	io.ReadCloser
 	timer *time.Timer
 }
 
 func (u *watchedUpload) Read(p []byte) (int, error) {
+	u.timer.Stop() // what is sent may come from another registry, with its own time
 	n, err := u.ReadCloser.Read(p)
 	if err == nil {
 		u.timer.Reset(stallWait)

@@ -244,6 +244,8 @@ func (r *Repository) Exists(ctx context.Context, desc ocispec.Descriptor) (bool,
 	return true, resp.Body.Close()
 }
 
+const maxReferrers = 10_000 // of one manifest
+
 // Referrers lists the manifests that refer to that of desc: by the API for it,
 // or, where the registry has none, from the list under the tag that stands for
 // it.
@@ -254,7 +256,9 @@ func (r *Repository) Referrers(ctx context.Context, desc ocispec.Descriptor) ([]
 		return again(ctx, func() error {
 			found = nil
 			return r.remote.Referrers(ctx, desc, "", func(page []ocispec.Descriptor) error {
-				found = append(found, page...)
+				if found = append(found, page...); len(found) > maxReferrers {
+					return &explained{errdef.Errorf(errdef.ErrVerification, "they are more than %d, the most that are listed", maxReferrers)}
+				}
 				return nil
 			})
 		})
