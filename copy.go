@@ -51,6 +51,9 @@ type Copied struct {
 // archive or a layout directory. What the destination has is not sent again, and
 // between two repositories of one registry nothing is: the registry takes it over.
 //
+// A destination that is a mirror of the source is not read from: copying again
+// brings it up to date.
+//
 // In a layout the package gets the name that it has in the registry, or noted in
 // the layout that it comes from, unless the destination is written oci:DIR:TAG.
 // In a registry a destination is written as for [Client.Push].
@@ -70,7 +73,13 @@ func (c *Client) copy(ctx context.Context, source, destination string, options C
 	if err != nil {
 		return Copied{}, err
 	}
-	from, err := c.openPackage(ctx, source)
+	// A mirror that is the destination is what is to be brought up to date.
+	from, err := c.openPackage(ctx, source, func(layout string, repo *registry.Repository) bool {
+		if at != nil {
+			return layout != "" && isSameFile(layout, at.path)
+		}
+		return repo != nil && repo == c.registry.Repository(ref)
+	})
 	if err != nil {
 		return Copied{}, err
 	}

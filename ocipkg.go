@@ -166,7 +166,7 @@ func (c *Client) source(ref reference.Reference) (*mirror.Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return mirrors.Source(ref), nil
+	return mirrors.Source(ref, nil), nil
 }
 
 func (c *Client) warn(line string) {

@@ -12,6 +12,7 @@ import (
 	"github.com/ocipkg/ocipkg/internal/errdef"
 	"github.com/ocipkg/ocipkg/internal/layout"
 	"github.com/ocipkg/ocipkg/internal/reference"
+	"github.com/ocipkg/ocipkg/internal/registry"
 )
 
 // openLayout opens the layout that source names, and gives its manifest or
@@ -76,8 +77,9 @@ type opened struct {
 	close func() error
 }
 
-// openPackage opens a source of any kind but a directory of files.
-func (c *Client) openPackage(ctx context.Context, source string) (*opened, error) {
+// openPackage opens a source of any kind but a directory of files. Mirrors that
+// skip names are not asked.
+func (c *Client) openPackage(ctx context.Context, source string, skip func(layout string, repo *registry.Repository) bool) (*opened, error) {
 	if isDir(source) {
 		return nil, errdef.Errorf(errdef.ErrUsage, "%s is a directory of files, and no package yet; make one with: ocipkg pack %s OUTPUT", source, source)
 	}
@@ -92,10 +94,11 @@ func (c *Client) openPackage(ctx context.Context, source string) (*opened, error
 	if err != nil {
 		return nil, err
 	}
-	from, err := c.source(ref)
+	mirrors, err := c.mirrors()
 	if err != nil {
 		return nil, err
 	}
+	from := mirrors.Source(ref, skip)
 	root, _, err := from.Manifest(ctx, ref.Target())
 	if err != nil {
 		return nil, err

@@ -198,6 +198,28 @@ func TestWhatAMirrorGetsWrongIsNeverInstalled(t *testing.T) {
 	}
 }
 
+func TestACopyBringsAMirrorUpToDate(t *testing.T) {
+	origin, producer, name := published(t)
+	other := registrytest.StartMemory(t)
+	for mirror, destination := range map[string]string{
+		other.Host + "/all": other.Host + "/all/acme/z:1.5",
+		"oci:" + filepath.Join(producer.Dir, "vendored"): "oci:vendored",
+	} {
+		s := producer
+		s.Env = append(s.Env, "OCIPKG_MIRROR="+mirror)
+		s.Run("ocipkg", "copy", name, destination).OK()
+		moved := s.Run("ocipkg", "push", "linux.tar", name).Digest()
+		if got := s.Run("ocipkg", "copy", name, destination).Digest(); got != moved {
+			t.Errorf("%s still has %s, and not %s", mirror, got, moved)
+		}
+		origin.ClearRequests()
+		if got := s.Run("ocipkg", "get", name).Digest(); got != moved || origin.Count("GET", "") != 0 {
+			t.Errorf("from %s it is %s, not %s", mirror, got, moved)
+		}
+		s.Run("ocipkg", "push", "linux.tar", "windows.tar", name).OK()
+	}
+}
+
 func TestAMirrorGetsItsOwnCredentialsOnly(t *testing.T) {
 	origin, producer, name := published(t)
 	account := registrytest.Account{User: "ann", Password: "secret"}

@@ -65,10 +65,14 @@ type mirrored struct {
 	name string
 }
 
-// Source gives the source of a repository.
-func (m *Mirrors) Source(ref reference.Reference) *Source {
+// Source gives the source of a repository. Mirrors that skip names, by the path of
+// a layout or the repository of a registry, are left out; nil is none.
+func (m *Mirrors) Source(ref reference.Reference, skip func(layout string, repo *registry.Repository) bool) *Source {
 	s := &Source{mirrors: m, rule: m.rules.For(ref), ref: ref, origin: m.registries.Repository(ref), used: map[string]bool{}}
 	for _, at := range s.rule.At {
+		if at.Layout != "" && skip != nil && skip(at.Layout, nil) {
+			continue
+		}
 		if at.Layout != "" {
 			s.places = append(s.places, mirrored{&layoutPlace{at, ref}, at.String()})
 			continue
@@ -81,7 +85,9 @@ func (m *Mirrors) Source(ref reference.Reference) *Source {
 			m.tell(at.String(), err)
 			continue
 		}
-		s.places = append(s.places, mirrored{m.registries.Repository(name), at.String()})
+		if repo := m.registries.Repository(name); skip == nil || !skip("", repo) {
+			s.places = append(s.places, mirrored{repo, at.String()})
+		}
 	}
 	return s
 }
