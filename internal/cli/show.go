@@ -53,7 +53,7 @@ func (a *app) listCommand() *cobra.Command {
 			rows = append(rows, [5]string{"NAME", "DIGEST", "PLATFORM", "SIZE", "LAST USED"})
 			for i := range packages {
 				p := &packages[i]
-				rows = append(rows, [5]string{cmp.Or(p.Name, "-"), short(p.Digest), p.Platform.String(), byteSize(p.Size), day(p.LastUsed)})
+				rows = append(rows, [5]string{cmp.Or(shortName(p.Name), "-"), short(p.Digest), p.Platform.String(), byteSize(p.Size), day(p.LastUsed)})
 			}
 			return writeTable(cmd.OutOrStdout(), rows)
 		},
@@ -64,6 +64,15 @@ func (a *app) listCommand() *cobra.Command {
 
 // short gives as much of a digest as tells it from others at a glance.
 func short(d digest.Digest) string { return string(d[:min(19, len(d))]) }
+
+// shortName gives a name with as much of its digest.
+func shortName(name string) string {
+	before, d, pinned := strings.Cut(name, "@")
+	if !pinned {
+		return name
+	}
+	return before + "@" + short(digest.Digest(d))
+}
 
 // writeTable writes rows in columns. Parts of them may be a package's own words.
 func writeTable(to io.Writer, rows [][5]string) error {

@@ -13,6 +13,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/near"
 	"github.com/ocipkg/ocipkg/internal/reference"
 )
 
@@ -138,7 +139,7 @@ func parseRule(prefix string, value any, dir string) (rule Rule, key string, err
 				return rule, key, fmt.Errorf("fallback is true or false, without quotes")
 			}
 		default:
-			return rule, key, fmt.Errorf("the key %q is not known%s the keys are at and fallback", key, near(key))
+			return rule, key, fmt.Errorf("the key %q is not known%s; the keys are at and fallback", key, near.Hint(key, "at", "fallback"))
 		}
 	}
 	if len(rule.At) == 0 {
@@ -175,38 +176,6 @@ func parsePlaces(value any, dir string) ([]Place, error) {
 		places = append(places, place)
 	}
 	return places, nil
-}
-
-// near gives, for an error, the key that may have been meant by another: one that
-// two letters make the difference to.
-func near(key string) string {
-	for _, known := range []string{"at", "fallback"} {
-		if distance(strings.ToLower(key), known) <= min(2, len(known)-1) {
-			return fmt.Sprintf(" (did you mean %s?);", known)
-		}
-	}
-	return ";"
-}
-
-// distance counts the letters to add, drop or change from a to b.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		before := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := before
-			if a[i] != b[j] {
-				change++
-			}
-			before = row[j+1]
-			row[j+1] = min(change, row[j]+1, before+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // lineOf finds the line of a prefix, or of a key in the table below it. The

@@ -14,6 +14,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/near"
 	"github.com/ocipkg/ocipkg/internal/reference"
 )
 
@@ -172,7 +173,7 @@ func dependency(value any) (Dependency, error) {
 			var unknown *toml.StrictMissingError
 			if errors.As(err, &unknown) && len(unknown.Errors) > 0 {
 				key := strings.Join(unknown.Errors[0].Key(), ".")
-				return d, fmt.Errorf("the key %q is not known%s; the keys are image, tag, cmake and shared", key, didYouMean(key, "image", "tag", "cmake", "shared"))
+				return d, fmt.Errorf("the key %q is not known%s; the keys are image, tag, cmake and shared", key, near.Hint(key, "image", "tag", "cmake", "shared"))
 			}
 			return d, err
 		}
@@ -190,8 +191,8 @@ func explain(err error) error {
 	if errors.As(err, &unknown) && len(unknown.Errors) > 0 {
 		line, _ := unknown.Errors[0].Position()
 		key := strings.Join(unknown.Errors[0].Key(), ".")
-		near := didYouMean(key, "org.opencontainers.image", "package", "package.name", "package.version", "package.system-libs", "package.cps", "dependencies", "overrides")
-		return fmt.Errorf("line %d: the key %q is not known%s; the tables are [org.opencontainers.image], [package], [dependencies] and [overrides]", line, key, near)
+		hint := near.Hint(key, "org.opencontainers.image", "package", "package.name", "package.version", "package.system-libs", "package.cps", "dependencies", "overrides")
+		return fmt.Errorf("line %d: the key %q is not known%s; the tables are [org.opencontainers.image], [package], [dependencies] and [overrides]", line, key, hint)
 	}
 	var syntax *toml.DecodeError
 	if errors.As(err, &syntax) {

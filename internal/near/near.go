@@ -1,8 +1,13 @@
-package project
+// Package near guesses at what was meant by a word that is not known.
+package near
 
-// didYouMean gives, for an error about a word that is not known, the one of
-// those that are known that was meant; nothing when none is near.
-func didYouMean(word string, known ...string) string {
+import "strings"
+
+// Hint gives, for an error about a word that is not known, the one of those that
+// are known that was meant, as in "; did you mean dependencies?". It is empty
+// when none is near.
+func Hint(word string, known ...string) string {
+	word = strings.ToLower(word)
 	best, near := 3, ""
 	for _, k := range known {
 		if d := distance(word, k); d < best && d < len(k) {
