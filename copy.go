@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -206,7 +207,13 @@ func (p *push) planReferrers(ctx context.Context, from reader) ([]Descriptor, er
 				p.client.warn(fmt.Sprintf("%s, which refers to %s, is left out: it is a %s, which is not copied", desc.Digest, p.manifests[i].desc.Digest, desc.MediaType))
 				continue
 			}
-			if err := p.plan(ctx, from, desc); err != nil {
+			err := p.plan(ctx, from, desc)
+			if errors.Is(err, ErrNotFound) && ctx.Err() == nil {
+				// A list under a tag is not told of what is deleted.
+				p.client.warn(fmt.Sprintf("%s, which is listed as referring to %s, is not there any more", desc.Digest, p.manifests[i].desc.Digest))
+				continue
+			}
+			if err != nil {
 				return nil, fmt.Errorf("what refers to %s: %w", p.manifests[i].desc.Digest, err)
 			}
 			all = append(all, bare(desc))

@@ -53,13 +53,13 @@ func TestAnIndexGoesOnAStickAndOnWithItsSignatures(t *testing.T) {
 				sbom := attach(t, origin.Host+"/acme/z", packages[0], "application/x.sbom")
 
 				stick := filepath.Join(s.Dir, "z.tar")
-				if got := s.Run("ocipkg", "copy", name, stick).Says("with 3 referrers").Digest(); got != index {
+				if got := s.Run("ocipkg", "copy", name, stick).Says("with 3 that refer to it").Digest(); got != index {
 					t.Errorf("what is on the stick is %s, not %s", got, index)
 				}
-				s.Run("ocipkg", "copy", stick, "oci:layout").Says("with 3 referrers").OK()
+				s.Run("ocipkg", "copy", stick, "oci:layout").Says("with 3 that refer to it").OK()
 				second := other.Host + "/mirror/z:1.5"
 				for _, source := range []string{stick, "oci:layout", name} {
-					if got := s.Run("ocipkg", "copy", source, second).Says("with 3 referrers").Digest(); got != index {
+					if got := s.Run("ocipkg", "copy", source, second).Says("with 3 that refer to it").Digest(); got != index {
 						t.Errorf("from %s it is %s, not %s", source, got, index)
 					}
 				}
@@ -234,4 +234,26 @@ func TestACopyThatIsWrittenWrongSaysHowToWriteIt(t *testing.T) {
 		}
 	}
 	s.Run("ocipkg", "inspect", "--verify", "oci:layout:2").OK()
+}
+
+func TestASignatureThatWasDeletedDoesNotKeepAPackageFromBeingCopied(t *testing.T) {
+	origin := registrytest.StartDistribution(t, registrytest.Options{})
+	s := program.New(t, program.Options{})
+	name := origin.Host + "/acme/z:1.5"
+	index := publish(t, s, name)
+	gone := attach(t, origin.Host+"/acme/z", index, "application/x.signature")
+	kept := attach(t, origin.Host+"/acme/z", index, "application/x.sbom")
+	request, err := http.NewRequest(http.MethodDelete, origin.URL+"/v2/acme/z/manifests/"+gone, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := origin.Client().Do(request)
+	if err != nil || response.StatusCode != http.StatusAccepted {
+		t.Fatalf("delete: %v, %v", response, err)
+	}
+	response.Body.Close()
+	s.Run("ocipkg", "copy", name, origin.Host+"/copied/z:1.5").Says(gone, "not there any more", "with 1 that refer to it").OK()
+	if got := referrers(t, origin.Host+"/copied/z", index); !has(got, kept) {
+		t.Errorf("%q refer to it, not %s", got, kept)
+	}
 }

@@ -46,12 +46,12 @@ func TestOtherClientsReadOurLayoutsAndWeReadTheirs(t *testing.T) {
 	s.Run(oras, "copy", "-r", "--from-plain-http", name, "--to-oci-layout", "ours:again").OK()
 	s.Run("ocipkg", "copy", name, "oci:ours:third").OK()
 	for _, tag := range []string{"1.5", "again", "third"} {
-		if got := s.Run("ocipkg", "copy", "oci:ours:"+tag, origin.Host+"/copied/z:"+tag).Says("with 1 referrers").Digest(); got != index {
+		if got := s.Run("ocipkg", "copy", "oci:ours:"+tag, origin.Host+"/copied/z:"+tag).Says("with 1 that refer to it").Digest(); got != index {
 			t.Errorf("%s is %s, not %s", tag, got, index)
 		}
 	}
 	s.Run(oras, "copy", "-r", "--from-plain-http", name, "--to-oci-layout", "theirs:1.5").OK()
-	s.Run("ocipkg", "copy", "oci:theirs", origin.Host+"/theirs/z:1.5").Says("with 1 referrers").OK()
+	s.Run("ocipkg", "copy", "oci:theirs", origin.Host+"/theirs/z:1.5").Says("with 1 that refer to it").OK()
 	sameManifest(t, name, origin.Host+"/theirs/z:1.5")
 
 	// Crane writes neither names nor an index of one platform alone.

@@ -48,7 +48,7 @@ index of their own, whose digest is another.`,
 func (a *app) copied(cmd *cobra.Command, c ocipkg.Copied) error {
 	how := arrived(c.Pushed)
 	if c.Referrers > 0 {
-		how += fmt.Sprintf(", with %d referrers", c.Referrers)
+		how += fmt.Sprintf(", with %d that refer to it", c.Referrers)
 	}
 	a.note(fmt.Sprintf("copied to %s (%s)", c.Name, how))
 	if c.Descriptor.Digest != c.Source.Digest {
