@@ -244,7 +244,10 @@ func (c *Client) fsck(ctx context.Context, names []string, options FsckOptions) 
 			return nil, err
 		}
 		r, err := c.store.Ref(ref)
-		if err != nil {
+		switch {
+		case err != nil && ref.Digest != "":
+			r.Digest = ref.Digest // it is there by another name, or not at all
+		case err != nil:
 			return nil, fmt.Errorf("%s: %w; ocipkg list shows what is", ref, err)
 		}
 		check.Only = append(check.Only, r.Digest)

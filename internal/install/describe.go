@@ -107,6 +107,9 @@ type Contents struct {
 // [errdef.ErrVerification].
 func ReadContents(from *store.Store, of string) (*Contents, error) {
 	damaged := func(name string, err error) error {
+		if of := (*fs.PathError)(nil); errors.As(err, &of) {
+			err = of.Err
+		}
 		return errdef.Errorf(errdef.ErrVerification, "%s is damaged: %w", name, err)
 	}
 	raw, err := os.ReadFile(filepath.Join(from.PackageDir(of), "files"))

@@ -197,3 +197,26 @@ func TestAPackageForAnotherPlatformIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// It may be pruned between being found and being noted as used.
+func TestAPackageThatGoesWhileItIsLookedAtIsFetchedAgain(t *testing.T) {
+	w, r := newWorld(t, map[string][]string{"z": nil})
+	w.platform = platform.Platform{OS: "linux"}
+	const name = "r.example/a/z:1"
+	r.Target = func() (platform.Platform, error) { return w.platform, nil }
+	if _, err := r.Package(t.Context(), name); err != nil {
+		t.Fatal(err)
+	}
+	// The target is asked for when the package was found.
+	r.Target = func() (platform.Platform, error) {
+		if len(w.fetched) == 1 {
+			if err := os.RemoveAll(w.store.PackageDir(w.digest("z"))); err != nil {
+				t.Error(err)
+			}
+		}
+		return w.platform, nil
+	}
+	if p, err := r.Package(t.Context(), name); err != nil || len(w.fetched) != 2 || !w.store.Use(p.Digest) {
+		t.Errorf("fetched %v (%v)", w.fetched, err)
+	}
+}

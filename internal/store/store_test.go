@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -365,5 +366,60 @@ func TestTheStoreIsTheUsersAloneUnlessItWasNot(t *testing.T) {
 		if info, err := os.Stat(shared.Path(dir)); err != nil || info.Mode().Perm() != 0o755 {
 			t.Errorf("of a store that was there, %s has the mode %v", dir, info.Mode())
 		}
+	}
+}
+
+func TestLockFilesAreNotedOnceAndAgainWhenTheNoteWasCutShort(t *testing.T) {
+	s, err := Open(filepath.Join(t.TempDir(), "a store"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if roots, err := s.Roots(); err != nil || len(roots) > 0 {
+		t.Errorf("before there is any: %q, %v", roots, err)
+	}
+	want := []string{"/home/me/a project/ocipkg.lock", "/home/me/line\nend/ocipkg.lock"}
+	for range 2 {
+		for _, root := range want {
+			s.NoteRoot(root)
+		}
+	}
+	if err := os.Truncate(s.RootPath(want[0]), 3); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Roots(); !errors.Is(err, errdef.ErrVerification) || !strings.Contains(err.Error(), s.RootPath(want[0])) {
+		t.Errorf("a note that was cut short: %v", err)
+	}
+	s.NoteRoot(want[0])
+	if roots, err := s.Roots(); err != nil || !slices.Equal(slices.Sorted(slices.Values(roots)), want) {
+		t.Errorf("%q, %v", roots, err)
+	}
+}
+
+func TestTheCheckAfterAStartBringsBackNothingThatWasRemoved(t *testing.T) {
+	s, err := Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest := "sha256:" + strings.Repeat("a", 64)
+	dir := s.PackageDir(digest)
+	raw := []byte(`{"version":1,"bootID":"another","size":0,"cps":{"x":"<"}}`)
+	if err := errors.Join(os.MkdirAll(filepath.Join(dir, "root"), 0o755), os.WriteFile(filepath.Join(dir, "files"), []byte(`{"files":[]}`), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	p := &Package{Digest: digest, Root: filepath.Join(dir, "root")}
+	if err := s.checkAfterBoot(p, raw, "this one"); err != nil { // link.json is gone meanwhile
+		t.Fatal(err)
+	}
+	if s.Use(digest) {
+		t.Error("half of the package came back")
+	}
+	if err := os.WriteFile(filepath.Join(dir, "link.json"), raw, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.checkAfterBoot(p, raw, "this one"); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(filepath.Join(dir, "link.json")); err != nil || !strings.Contains(string(got), `"bootID":"this one"`) {
+		t.Errorf("it has %s (%v)", got, err)
 	}
 }

@@ -114,7 +114,10 @@ func (c *Catalog) requests(words []string, resolve func(string) (reference.Refer
 			return nil, err
 		}
 		r, ok := named[ref.String()]
-		if !ok {
+		switch {
+		case !ok && len(c.Of(ref.Digest)) > 0:
+			return nil, errdef.Errorf(errdef.ErrNotFound, "%s is not in the store by that name; to remove it by whatever name it is there, give %s", ref, ref.Digest)
+		case !ok:
 			return nil, errdef.Errorf(errdef.ErrNotFound, "%s is not in the store; ocipkg list shows what is", ref)
 		}
 		all = append(all, request{word: word, digest: r.Digest, name: r.Name})
