@@ -10,7 +10,8 @@
 // [Client.Copy] copies them between registries, archives and directories;
 // [Client.Get] brings a package into the local store, verified and unpacked;
 // [Client.Load] does so from a file; [Client.Directory] says where it is, and
-// [Client.Link] how a build links it.
+// [Client.Link] how a build links it. [Client.List], [Client.RemoveFromStore],
+// [Client.Prune] and [Client.Fsck] look after the store.
 //
 // Names of packages are references as container tools have them, such as
 // ghcr.io/acme/zstd:1.5 or ghcr.io/acme/zstd@sha256:…. Where a source or a
