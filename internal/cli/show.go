@@ -80,15 +80,17 @@ func writeTable(to io.Writer, rows [][5]string) error {
 	for r := range rows {
 		for i := range rows[r] {
 			cell := &rows[r][i]
-			*cell = strings.ReplaceAll(printable(*cell), "\t", "\uFFFD")
-			widths[i] = max(widths[i], utf8.RuneCountInString(*cell))
+			if !isPlain(*cell) {
+				*cell = strings.ReplaceAll(printable(*cell), "\t", "\uFFFD")
+			}
+			widths[i] = max(widths[i], width(*cell))
 		}
 	}
 	w := bufio.NewWriterSize(to, 64<<10)
 	for r := range rows {
 		for i, cell := range rows[r] {
 			_, _ = w.WriteString(cell) // an error comes again from Flush
-			for fill := widths[i] + 2 - utf8.RuneCountInString(cell); i < len(widths)-1 && fill > 0; fill-- {
+			for fill := widths[i] + 2 - width(cell); i < len(widths)-1 && fill > 0; fill-- {
 				_ = w.WriteByte(' ')
 			}
 		}
@@ -96,6 +98,18 @@ func writeTable(to io.Writer, rows [][5]string) error {
 	}
 	return w.Flush()
 }
+
+// isPlain tells a text that every terminal shows as it is, a byte a column.
+func isPlain(text string) bool {
+	for i := range len(text) {
+		if text[i] < ' ' || text[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+func width(text string) int { return utf8.RuneCountInString(text) }
 
 func day(t time.Time) string {
 	if t.IsZero() {
