@@ -1,0 +1,9 @@
+package main
+
+import (
+	"os"
+
+	"example.com/app/ssh"
+)
+
+func main() { os.Stdout.WriteString(ssh.Says()) }

@@ -1,0 +1,3 @@
+fn main() {
+    ocipkg::link_package("libssh2").unwrap();
+}
