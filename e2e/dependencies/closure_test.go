@@ -32,8 +32,9 @@ var builds = []build{
 	{"cc", [][]string{{"sh", "-c", `mkdir -p dist && cc c/curl.c -o dist/curl $(ocipkg link --shared curl) -Wl,-rpath,'$ORIGIN/lib'`}}, "dist/curl", "ocipkg", true},
 }
 
-// newApp gives a builder of a copy of testdata/app.
-func newApp(t *testing.T) *builder {
+// newProject gives a builder with an empty project, beside which is the crate
+// for build scripts.
+func newProject(t *testing.T) *builder {
 	t.Helper()
 	b := newBuilder(t)
 	root, err := program.Root()
@@ -43,8 +44,8 @@ func newApp(t *testing.T) *builder {
 	b.CopyTree(filepath.Join(root, "integrations/rust/src"), "ocipkg/src")
 	b.WriteFile("ocipkg/Cargo.toml", "[package]\nname = \"ocipkg\"\nversion = \"0.0.0\"\nedition = \"2021\"\n", 0o644)
 	b.WriteFile("ocipkg/README.md", "", 0o644)
-	b.CopyTree("testdata/app", "app")
 	b.Dir = filepath.Join(b.Dir, "app")
+	b.WriteFile("ocipkg.toml", "", 0o644)
 	return b
 }
 
@@ -59,7 +60,8 @@ func (b *builder) build(way build, by ...string) {
 	from := b.store() + "/packages/sha256/"
 	path := filepath.Join(b.Dir, way.program)
 	files := b.linkedFiles(sharedCurl())
-	printed := b.Run(path).OK().Stdout
+	r := b.Run(path).OK()
+	printed := r.Stdout + r.Stderr
 	if way.shared {
 		checkLibraries(b.t, way.name+": the linker took", files, from, ".so", sharedCurl())
 		checkLibraries(b.t, way.name+": the program loaded", loaded(printed), from, ".so", sharedCurl())
@@ -99,7 +101,8 @@ func (b *builder) clean() {
 func TestDebiansLibrariesAreLinkedByOneNameWithAllThatTheyRequire(t *testing.T) {
 	registry := registrytest.StartMemory(t)
 	publish(t, registry.Host)
-	b := newApp(t)
+	b := newProject(t)
+	b.CopyTree("testdata/app", ".")
 	checkAdd(t, b, registry.Host)
 	checkTree(t, b, registry.Host)
 	checkLockElsewhere(t, b)

@@ -60,8 +60,10 @@ func newBuilder(t *testing.T, env ...string) *builder {
 		rustup = set
 	}
 	b := &builder{Session: program.New(t, program.Options{Privileged: true, Path: path}), t: t}
+	// One build cache for all tests, so that the standard library is built once; no
+	// two have the same packages in it, since these are in their own directories.
 	b.Env = append(b.Env, "RUSTUP_HOME="+rustup, "CARGO_NET_OFFLINE=true", "CARGO_TERM_COLOR=never",
-		"GOCACHE="+b.goCache(), "GOMODCACHE="+filepath.Join(b.Home, "modules"),
+		"GOCACHE="+program.SharedDir(t, "go-build"), "GOMODCACHE="+filepath.Join(b.Home, "modules"),
 		"GOPROXY=off", "GOSUMDB=off", "GOTOOLCHAIN=local", "GOTELEMETRY=off", "GOFLAGS=-mod=mod",
 		"PKG_CONFIG="+filepath.Join(program.Bin(t), "ocipkg-pkg-config"))
 	if set := os.Getenv("RUSTUP_TOOLCHAIN"); set != "" {
@@ -72,8 +74,6 @@ func newBuilder(t *testing.T, env ...string) *builder {
 	b.Env = append(b.Env, env...)
 	return b
 }
-
-func (b *builder) goCache() string { return filepath.Join(b.Home, "go-build") }
 
 // compilers makes a directory with the compilers that build systems look for:
 // the system's, each of which has the linker write what it linked last.

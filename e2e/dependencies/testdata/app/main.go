@@ -1,9 +1,5 @@
 package main
 
-import (
-	"os"
+import "example.com/app/ssh"
 
-	"example.com/app/ssh"
-)
-
-func main() { os.Stdout.WriteString(ssh.Says()) }
+func main() { println(ssh.Says()) }

@@ -28,5 +28,5 @@ func Says() string {
 	for _, method := range unsafe.Slice(methods, n) {
 		says += " " + C.GoString(method)
 	}
-	return says + "\n"
+	return says
 }
