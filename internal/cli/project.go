@@ -104,7 +104,7 @@ after.`,
 			client := a.client()
 			defer client.Close()
 			changes, err := client.Update(cmd.Context(), args, options)
-			if err != nil && !errors.Is(err, ocipkg.ErrLock) {
+			if err != nil && len(changes) == 0 { // and nothing that a check found
 				return err
 			}
 			return errors.Join(a.lockChanged(cmd, changes), err)
