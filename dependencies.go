@@ -65,17 +65,37 @@ func (c *Client) add(ctx context.Context, name string, options AddOptions) (Adde
 	if err != nil {
 		return Added{}, err
 	}
-	if of != nil {
-		if d, ok := of.Dependencies[alias]; ok && options.Alias == "" {
-			if before, err := reference.Parse(d.Reference()); err == nil && before.Name() != ref.Name() {
-				return Added{}, errdef.Errorf(errdef.ErrUsage, "%s has %s as %s already; choose another name with --as, or the same to replace it", filepath.Join(of.Root, project.FileName), alias, before)
+	if of == nil {
+		if of, err = newProjectHere(); err != nil {
+			return Added{}, err
+		}
+	}
+	file, changes, err := c.edit(ctx, of, func(text []byte) ([]byte, error) {
+		if options.Alias == "" {
+			if err := mayStandFor(of, text, alias, ref); err != nil {
+				return nil, err
 			}
 		}
-	} else if of, err = newProjectHere(); err != nil {
-		return Added{}, err
-	}
-	file, changes, err := c.edit(ctx, of, func(text []byte) ([]byte, error) { return project.WithDependency(text, alias, name) })
+		return project.WithDependency(text, alias, name)
+	})
 	return Added{Alias: alias, Name: ref.String(), File: file, Changes: changes}, err
+}
+
+// mayStandFor refuses an alias that the text of a project file has for another
+// repository.
+func mayStandFor(of *project.Project, text []byte, alias string, ref reference.Reference) error {
+	now, err := of.WithText(text)
+	if err != nil {
+		return err
+	}
+	d, ok := now.Dependencies[alias]
+	if !ok {
+		return nil
+	}
+	if before, err := reference.Parse(d.Reference()); err == nil && before.Name() != ref.Name() {
+		return errdef.Errorf(errdef.ErrUsage, "it has %s as %s already; choose another name with --as, or the same to replace it", alias, before)
+	}
+	return nil
 }
 
 // newProjectHere gives the project that the working directory would be the root
