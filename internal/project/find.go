@@ -91,7 +91,8 @@ func (p *Project) Locked(ref reference.Reference) (*LockedPackage, error) {
 // the nearest at or above dir, unless that is in source of others; under cargo,
 // the nearest above OUT_DIR. Looking
 // upwards ends at the first ocipkg.toml, at .git or go.mod, at the user's home,
-// and at a directory that belongs to somebody else.
+// and at a directory that belongs to somebody else; in one that everybody can
+// write to, only a file of the user's own counts.
 func Find(dir string) (*Project, error) {
 	if named := os.Getenv("OCIPKG_PROJECT"); named != "" {
 		abs, err := filepath.Abs(named)
@@ -162,9 +163,11 @@ func above(dir string) (*Project, error) {
 		if ownerOf(dir) != owner {
 			return nil, nil
 		}
-		file, err := Read(filepath.Join(dir, FileName))
-		if !errors.Is(err, errdef.ErrNotFound) {
-			return newProject(dir, file), err
+		if path := filepath.Join(dir, FileName); !planted(path) {
+			file, err := Read(path)
+			if !errors.Is(err, errdef.ErrNotFound) {
+				return newProject(dir, file), err
+			}
 		}
 		if dir == home || dir == filepath.Dir(dir) || exists(dir, ".git") || exists(dir, "go.mod") {
 			return nil, nil

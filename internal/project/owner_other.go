@@ -4,3 +4,5 @@ package project
 
 // ownerOf gives the same for every directory: here, owners are not looked at.
 func ownerOf(string) int { return -1 }
+
+func planted(string) bool { return false }
