@@ -59,8 +59,8 @@ func files(t *testing.T, s *program.Session) tree.Tree {
 		if strings.HasPrefix(path, "home/.config/go/") {
 			return true
 		}
-		rest, ok := strings.CutPrefix(path, "home/.local/")
-		return ok && (strings.HasSuffix(rest, "/") || strings.HasPrefix(rest, "share/ocipkg/v1/locks/") || strings.HasPrefix(rest, "share/ocipkg/v1/roots"))
+		in, ok := strings.CutPrefix(path, "home/.local/share/ocipkg/v1/")
+		return strings.HasPrefix(path, "home/.local/") && strings.HasSuffix(path, "/") || ok && (strings.HasPrefix(in, "locks/") || strings.HasPrefix(in, "roots"))
 	})
 	return all
 }
