@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -163,10 +164,18 @@ func (c *Client) newLock(ctx context.Context, of *project.Project, options LockO
 // writeLock writes a project's lock, unless it is there like that.
 func (c *Client) writeLock(of *project.Project, lock *project.Lock) error {
 	text := lock.Text()
-	if have, err := os.ReadFile(of.LockPath()); err != nil || !bytes.Equal(have, text) {
+	have, err := os.ReadFile(of.LockPath())
+	if err != nil || !bytes.Equal(have, text) {
 		if err := writeProjectFile(of.LockPath(), text); err != nil {
 			return err
 		}
+	}
+	if errors.Is(err, os.ErrNotExist) {
+		// Build systems watch the files that were there: for them the project
+		// has changed, which now has a lock. Who does not own its file, cannot
+		// say so.
+		now := time.Now()
+		_ = os.Chtimes(filepath.Join(of.Root, project.FileName), now, now)
 	}
 	c.store.NoteRoot(of.LockPath())
 	return nil
