@@ -32,14 +32,14 @@ use program::Program;
 use std::io::{self, Write};
 
 /// The environment that decides which program, and which store and project, a
-/// package comes from. A change of one of these runs the build script again.
-const ENVIRONMENT: [&str; 8] = [
+/// package comes from, and whether it may. A change of one of these runs the
+/// build script again.
+const ENVIRONMENT: [&str; 7] = [
     "OCIPKG",
     "OCIPKG_HOME",
     "OCIPKG_PROJECT",
     "OCIPKG_ALLOW_UNPINNED",
     "OCIPKG_LOCKED",
-    "OCIPKG_OFFLINE",
     "OCIPKG_FROZEN",
     "XDG_DATA_HOME",
 ];
