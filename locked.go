@@ -14,6 +14,7 @@ import (
 	"github.com/ocipkg/ocipkg/internal/artifact"
 	"github.com/ocipkg/ocipkg/internal/errdef"
 	"github.com/ocipkg/ocipkg/internal/install"
+	"github.com/ocipkg/ocipkg/internal/mirror"
 	"github.com/ocipkg/ocipkg/internal/project"
 	"github.com/ocipkg/ocipkg/internal/reference"
 )
@@ -125,6 +126,9 @@ type manifests interface {
 func vanished(b lockedBuild, err error) error {
 	if !errors.Is(err, errdef.ErrNotFound) {
 		return err
+	}
+	if mirror.NotAsked(err) {
+		return fmt.Errorf("%s, which the lock has for %s: %w", b.entry.Digest, b.entry.Name, err)
 	}
 	return errdef.Errorf(errdef.ErrNotFound, "%s, which the lock has for %s, is not in the registry any more: %w; run: ocipkg update %s, or name a mirror that has it", b.entry.Digest, b.entry.Name, err, b.entry.Name)
 }

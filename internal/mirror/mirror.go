@@ -168,7 +168,19 @@ func (s *Source) ask(ctx context.Context, doing string, ask func(p repository) e
 			kind, why = errdef.ErrNetwork, "do not have it, or cannot be read"
 		}
 	}
-	return errdef.Errorf(kind, "%s: the mirrors, %s, %s, and falling back to %s is off; put it there, or %s", doing, s.names(), why, s.ref.Registry, s.rule.Off)
+	return &notAsked{errdef.Errorf(kind, "%s: the mirrors, %s, %s, and falling back to %s is off; put it there, or %s", doing, s.names(), why, s.ref.Registry, s.rule.Off)}
+}
+
+// notAsked is the error where mirrors lack what the registry may have.
+type notAsked struct{ error }
+
+func (e *notAsked) Unwrap() error { return e.error }
+
+// NotAsked tells of an error that mirrors lack something, and that its own
+// registry was not asked, since the rules say so.
+func NotAsked(err error) bool {
+	var e *notAsked
+	return errors.As(err, &e)
 }
 
 // order gives the mirrors in the order in which they are asked.
