@@ -22,6 +22,9 @@ func WithDependency(text []byte, alias, name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkAlias(alias); err != nil {
+		return nil, err
+	}
 	ref, err := reference.Parse(name)
 	if err != nil {
 		return nil, err

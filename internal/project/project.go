@@ -132,6 +132,15 @@ func overrides(table map[string]string) (map[string]reference.Reference, error) 
 	return all, nil
 }
 
+// checkAlias tells whether a dependency can go by that name in all build
+// systems.
+func checkAlias(alias string) error {
+	if strings.ContainsAny(alias, "/ \t\n\"'\\$") || strings.HasPrefix(alias, "-") {
+		return errdef.Errorf(errdef.ErrUsage, "the dependency %q: an alias has no blank, slash or quote in it and does not begin with a dash", alias)
+	}
+	return nil
+}
+
 // dependencies reads the table [dependencies], whose values are names or tables.
 func dependencies(table map[string]any) (map[string]Dependency, error) {
 	if len(table) == 0 {
