@@ -121,7 +121,7 @@ func (a *app) lockChanged(cmd *cobra.Command, changes []ocipkg.LockChange) error
 		return a.resultJSON(cmd, append([]ocipkg.LockChange{}, changes...)) // [] and not null
 	}
 	if len(changes) == 0 {
-		a.note("nothing changed in the lock")
+		a.note("nothing moved in the lock")
 		return nil
 	}
 	var lines []string
