@@ -176,6 +176,9 @@ func (c *Client) edit(ctx context.Context, of *project.Project, change func([]by
 // lockProject keeps other processes from changing a project's files, so that
 // none writes over what another added.
 func (c *Client) lockProject(ctx context.Context, root string) (release func(), err error) {
+	if real, err := filepath.EvalSymlinks(root); err == nil {
+		root = real // by whichever way others came to it
+	}
 	lock, err := c.store.Lock(ctx, "project-"+digest.FromString(root).Encoded(), false)
 	if err != nil {
 		return nil, err
