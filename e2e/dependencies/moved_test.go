@@ -130,3 +130,31 @@ func TestATagThatMovesUnderALockMovesNothingUntilItIsUpdated(t *testing.T) {
 	}
 	b.golang(202)
 }
+
+func TestALockThatIsMadeLaterReachesWhatWasBuiltWithoutOne(t *testing.T) {
+	t.Parallel()
+	registry := registrytest.StartMemory(t)
+	top := made{name: registry.Host + "/acme/top:1", value: 1}
+	top.publish(t)
+	b := newProject(t)
+	writeTop(b, top.name)
+	b.WriteFile("ocipkg.toml", "[dependencies]\ntop = \""+top.name+"\"\n", 0o644)
+	b.Run("sh", "-c", "cmake -S . -B build "+provider).OK()
+	b.cmake(1)
+	b.cargo(1)
+	top.value = 2
+	top.publish(t)
+	b.Run("ocipkg", "lock").OK()
+	b.cmake(2)
+	b.cargo(2)
+
+	b.Run("rm", "ocipkg.lock").OK()
+	b.Env = append(b.Env, "OCIPKG_LOCKED=1")
+	for _, command := range [][]string{{"cmake", "--build", "build"}, {"cargo", "build", "--manifest-path", "rust/Cargo.toml", "--target-dir", "target"}} {
+		if r := b.Run(command[0], command[1:]...); r.ExitCode == 0 {
+			t.Errorf("it is built without its lock\n%s", r)
+		} else {
+			r.Says("ocipkg.lock is not there; run:")
+		}
+	}
+}

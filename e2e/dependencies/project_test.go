@@ -257,3 +257,47 @@ func TestVendorOntoAFullDiskLeavesWhatWasThere(t *testing.T) {
 	empty(t, s, storetest.Dir(s))
 	s.Run("ocipkg", "restore").OK().Says(large)
 }
+
+func TestALockForSomePlatformsSaysSoToOthers(t *testing.T) {
+	t.Parallel()
+	registry := registrytest.StartMemory(t)
+	name := registry.Host + "/acme/headers:1"
+	s := program.New(t, program.Options{})
+	s.WriteFile("tree/include/headers.h", "\n", 0o644)
+	for _, platform := range []string{"linux/amd64", "linux/arm64"} {
+		s.Run("ocipkg", "pack", "tree", filepath.Base(platform)+".tar", "--platform", platform).OK()
+	}
+	s.Run("ocipkg", "push", "amd64.tar", "arm64.tar", name).OK()
+	s.Run("ocipkg", "add", name).OK()
+	arm := []string{"--platform", "linux/arm64"}
+	s.Run("ocipkg", append([]string{"link", "headers"}, arm...)...).OK()
+	s.Run("ocipkg", "lock", "--platform", "linux/amd64").OK().Says("nothing moved in the lock")
+	words := []string{"ocipkg.lock has " + name + " for linux/amd64 alone, and the target is linux/arm64; run: ocipkg lock --platform linux/amd64,linux/arm64"}
+	for _, arguments := range [][]string{{"link", "headers"}, {"get", "headers"}, {"restore"}, {"vendor", "vendored"}} {
+		refuses(t, s, stale, words, append(arguments, arm...)...)
+	}
+	s.Env = append(s.Env, "OCIPKG_TARGET=linux/arm64")
+	s.Run("ocipkg-pkg-config", "--cflags", "headers").Exit(1).Says(words...)
+	s.Run("ocipkg", "lock", "--platform", "linux/amd64,linux/arm64").OK()
+	s.Run("ocipkg-pkg-config", "--cflags", "headers").OK()
+	refuses(t, s, noPlatform, []string{"nothing in the index fits the target windows/amd64"}, "lock", "--platform", "windows/amd64")
+
+	// What is vendored for one platform says what else it lacks.
+	s.Run("ocipkg", append([]string{"vendor", "vendored"}, arm...)...).OK()
+	s.Env = append(s.Env, "OCIPKG_MIRROR=oci:vendored,off")
+	empty(t, s, storetest.Dir(s))
+	s.Run("ocipkg", "restore").OK().Says(name)
+	refuses(t, s, notFound, []string{"which the lock has for " + name + ": ", "the mirrors that are asked, oci:vendored, do not have it, and falling back to " + registry.Host + " is off"},
+		"restore", "--platform", "linux/amd64")
+}
+
+func TestAnAliasThatNoBuildSystemTakesIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := program.New(t, program.Options{})
+	for _, alias := range []string{"a b", "a/b", "-a", `a"b`} {
+		refuses(t, s, usage, []string{fmt.Sprintf("the dependency %q: an alias has no blank", alias)}, "add", "--as="+alias, w.base.name)
+	}
+	s.Run("ocipkg", "add", "--as", "a+b.c", w.base.name).OK()
+	s.Run("ocipkg", "link", "a+b.c").OK().Says("-lbase")
+}
