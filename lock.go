@@ -45,6 +45,17 @@ type LockChange struct {
 	After digest.Digest `json:"after,omitempty"`
 }
 
+// String says what changed, after which the sentence may go on.
+func (c LockChange) String() string {
+	switch {
+	case c.Before == "":
+		return c.Name + ", which the lock does not have"
+	case c.After == "":
+		return c.Name + ", which nothing asks for any more"
+	}
+	return fmt.Sprintf("%s, which is %s now", c.Name, c.After)
+}
+
 // Lock writes the lock file of the project that the working directory is part
 // of, [ocipkg.lock], beside its project file: what each package under
 // [dependencies] stands for, and each that those require, for all platforms
@@ -81,8 +92,7 @@ func (c *Client) Update(ctx context.Context, names []string, options UpdateOptio
 	case err != nil:
 		return nil, fmt.Errorf("update: %w", err)
 	case options.Check && len(changes) > 0:
-		first := changes[0]
-		return changes, errdef.Errorf(errdef.ErrLock, "update: %d names stand for something else than the lock has, the first of them %s, which is %s now; run: ocipkg update", len(changes), first.Name, first.After)
+		return changes, errdef.Errorf(errdef.ErrLock, "update: %d names stand for something else than the lock has, the first of them %s; run: ocipkg update", len(changes), changes[0])
 	}
 	return changes, nil
 }
