@@ -136,6 +136,7 @@ func TestDebiansLibrariesAreLinkedByOneNameWithAllThatTheyRequire(t *testing.T) 
 		empty(t, b.Session, b.store())
 		b.build(way)
 	}
+	checkBundle(t, b)
 }
 
 // traced builds something, and gives what strace saw of its network and its

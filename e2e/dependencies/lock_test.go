@@ -130,6 +130,16 @@ func TestALockThatWasEditedIntoNonsenseIsAnErrorOfEachCommandThatSaysWhere(t *te
 	}
 	write(good)
 	warm(s)
+
+	// One that only does not fit is no nonsense.
+	for alias, want := range map[string]string{"other": w.base.name + ", which nothing asks for any more; ", "top": w.other.name + ", which the lock does not have; "} {
+		text := "[dependencies]\nother = \"" + w.other.name + "\"\n"
+		if alias == "top" {
+			text += "top = \"" + w.top.name + "\"\n"
+		}
+		s.WriteFile("ocipkg.toml", text, 0o644)
+		s.Run("ocipkg", "update", "--check").Exit(stale).Says("the first of them " + want + "run: ocipkg update")
+	}
 }
 
 func TestATagThatIsGoneAfterLockingIsNotMissedAndAManifestIs(t *testing.T) {

@@ -15,6 +15,9 @@ type made struct {
 	name     string // in the registry
 	value    int
 	requires []string // names in the registry
+	// locked packs it with a lock, so that the package has the digests of what it
+	// was built with.
+	locked bool
 }
 
 // publish packs and pushes the library, and gives its digest.
@@ -36,6 +39,9 @@ func (m made) publish(t *testing.T) string {
 	s.WriteFile("tree/lib/README", m.name+"\n", 0o644)
 	s.Run("cc", "-c", "-O2", "-fPIC", "-o", "library.o", "library.c").OK()
 	s.Run("ar", "rcs", "tree/lib/lib"+function+".a", "library.o").OK()
+	if m.locked {
+		s.Run("ocipkg", "lock").OK()
+	}
 	return s.Run("ocipkg", "push", "tree", m.name).Digest()
 }
 

@@ -157,10 +157,20 @@ func TestLockedGoSourceTakesWhatHasADigestOrIsInTheLock(t *testing.T) {
 	s.Run("ocipkg", "restore").OK()
 	build("1\n")
 
+	// What such a package requires is what it was built with.
+	s.Run("ocipkg-pkg-config", "--libs", w.top.name+"@"+w.digests[w.top.name]).Exit(1).Says(w.base.name+", required by "+w.top.name, "has no digest")
+	w.top.locked = true
+	locked := w.top.name + "@" + w.top.publish(t)
+	w.base.value = 5
+	w.base.publish(t)
+	r := s.Run("ocipkg-pkg-config", "--libs", locked).OK()
+	dir := strings.TrimSpace(s.Run("ocipkg", "image-directory", w.digests[w.base.name]).OK().Stdout)
+	r.Says("-ltop", "-L"+dir+"/lib ", "-lbase")
+
 	s.WriteFile("ocipkg.toml", "", 0o644)
 	source(w.base.name)
 	s.Run("go", "build", "-o", "app", ".").Exit(1).Says(w.base.name+" has no digest, and ", "/ocipkg.lock does not have it; add the digest, or run: ocipkg add "+w.base.name)
 	refuses(t, s, stale, []string{"add " + w.base.name, "the lock is not to change"}, "add", w.base.name)
 	s.Run("sh", "-c", "OCIPKG_LOCKED=0 ocipkg add "+w.base.name).OK()
-	build("1\n")
+	build("5\n")
 }
