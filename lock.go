@@ -45,8 +45,8 @@ type LockChange struct {
 	After digest.Digest `json:"after,omitempty"`
 }
 
-// String says what changed, after which the sentence may go on.
-func (c LockChange) String() string {
+// inWords says what changed, after which the sentence may go on.
+func (c LockChange) inWords() string {
 	switch {
 	case c.Before == "":
 		return c.Name + ", which the lock does not have"
@@ -92,7 +92,7 @@ func (c *Client) Update(ctx context.Context, names []string, options UpdateOptio
 	case err != nil:
 		return nil, fmt.Errorf("update: %w", err)
 	case options.Check && len(changes) > 0:
-		return changes, errdef.Errorf(errdef.ErrLock, "update: %d names stand for something else than the lock has, the first of them %s; run: ocipkg update", len(changes), changes[0])
+		return changes, errdef.Errorf(errdef.ErrLock, "update: %d names stand for something else than the lock has, the first of them %s; run: ocipkg update", len(changes), changes[0].inWords())
 	}
 	return changes, nil
 }
