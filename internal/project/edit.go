@@ -29,9 +29,6 @@ func WithDependency(text []byte, alias, name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkAlias(alias); err != nil {
-		return nil, err
-	}
 	e, err := findEntry(text, alias)
 	if err != nil {
 		return nil, err

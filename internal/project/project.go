@@ -135,7 +135,7 @@ func overrides(table map[string]string) (map[string]reference.Reference, error) 
 // checkAlias tells whether a dependency can go by that name in all build
 // systems.
 func checkAlias(alias string) error {
-	if strings.ContainsAny(alias, "/ \t\n\"'\\$") || strings.HasPrefix(alias, "-") {
+	if alias == "" || strings.ContainsAny(alias, "/ \t\n\"'\\$") || strings.HasPrefix(alias, "-") {
 		return errdef.Errorf(errdef.ErrUsage, "the dependency %q: an alias has no blank, slash or quote in it and does not begin with a dash", alias)
 	}
 	return nil
@@ -158,13 +158,6 @@ func dependencies(table map[string]any) (map[string]Dependency, error) {
 		all[alias] = d
 	}
 	return all, nil
-}
-
-func checkAlias(alias string) error {
-	if alias == "" || strings.ContainsAny(alias, "/ \t\n\"'\\$") || strings.HasPrefix(alias, "-") {
-		return fmt.Errorf("the dependency %q: an alias has no blank, slash or quote in it and does not begin with a dash", alias)
-	}
-	return nil
 }
 
 func dependency(value any) (Dependency, error) {
