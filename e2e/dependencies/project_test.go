@@ -287,7 +287,7 @@ func TestALockForSomePlatformsSaysSoToOthers(t *testing.T) {
 	s.Env = append(s.Env, "OCIPKG_MIRROR=oci:vendored,off")
 	empty(t, s, storetest.Dir(s))
 	s.Run("ocipkg", "restore").OK().Says(name)
-	refuses(t, s, notFound, []string{"which the lock has for " + name + ": ", "the mirrors that are asked, oci:vendored, do not have it, and falling back to " + registry.Host + " is off"},
+	refuses(t, s, notFound, []string{"which the lock has for " + name + ": ", "the mirrors, oci:vendored, do not have it, and falling back to " + registry.Host + " is off"},
 		"restore", "--platform", "linux/amd64")
 }
 
