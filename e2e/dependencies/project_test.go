@@ -214,6 +214,14 @@ func TestAProjectFileOfSomebodyElseIsNotObeyed(t *testing.T) {
 		t.Fatal(err)
 	}
 	root.Run("ocipkg-pkg-config", "--libs", "top").OK()
+
+	// Runners of CI check out as root, for everybody to write to, and build as
+	// somebody else.
+	s.Dir = root.Dir
+	if err := os.Chmod(s.Dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	s.Run("ocipkg-pkg-config", "--libs", "top").OK()
 }
 
 func TestVendorOntoAFullDiskLeavesWhatWasThere(t *testing.T) {

@@ -92,7 +92,7 @@ func (p *Project) Locked(ref reference.Reference) (*LockedPackage, error) {
 // the nearest above OUT_DIR. Looking
 // upwards ends at the first ocipkg.toml, at .git or go.mod, at the user's home,
 // and at a directory that belongs to somebody else; in one that everybody can
-// write to, only a file of the user's own counts.
+// write to, a file of somebody else is passed over.
 func Find(dir string) (*Project, error) {
 	if named := os.Getenv("OCIPKG_PROJECT"); named != "" {
 		abs, err := filepath.Abs(named)
@@ -163,7 +163,7 @@ func above(dir string) (*Project, error) {
 		if ownerOf(dir) != owner {
 			return nil, nil
 		}
-		if path := filepath.Join(dir, FileName); !planted(path) {
+		if path := filepath.Join(dir, FileName); !planted(path, owner) {
 			file, err := Read(path)
 			if !errors.Is(err, errdef.ErrNotFound) {
 				return newProject(dir, file), err
