@@ -107,6 +107,7 @@ func (c *Client) byLock(ctx context.Context, of *project.Project, ref *reference
 	if err != nil || entry == nil {
 		return err
 	}
+	c.store.NoteRoot(entry.File())
 	if ref.Digest == "" {
 		c.lockMoved(ctx, *ref, entry)
 		ref.Digest = entry.Digest
@@ -126,8 +127,21 @@ func (c *Client) named(name string) (reference.Reference, error) {
 		return reference.Reference{}, err
 	}
 	ref, err := namedIn(of, name)
-	if err != nil || !c.Locked {
+	if err != nil {
 		return ref, err
+	}
+	if !c.Locked {
+		// An alias is a name in the project, where the lock decides.
+		if _, ok := of.Dependency(name); ok && ref.Digest == "" {
+			entry, err := of.Locked(ref)
+			if err != nil {
+				return ref, err
+			}
+			if entry != nil {
+				ref.Digest = entry.Digest
+			}
+		}
+		return ref, nil
 	}
 	ref.Digest, err = lockedDigest(of, ref)
 	return ref, err

@@ -42,6 +42,7 @@ type LockChange struct {
 	// Before is the digest that the lock had; empty for a name that is new.
 	Before digest.Digest `json:"before,omitempty"`
 	// After is the digest that the lock has now; empty for a name that is gone.
+	// Where it is as before, the lock has other builds of the package.
 	After digest.Digest `json:"after,omitempty"`
 }
 
@@ -52,6 +53,8 @@ func (c LockChange) inWords() string {
 		return c.Name + ", which the lock does not have"
 	case c.After == "":
 		return c.Name + ", which nothing asks for any more"
+	case c.Before == c.After:
+		return c.Name + ", of which the lock has other builds than there are"
 	}
 	return fmt.Sprintf("%s, which is %s now", c.Name, c.After)
 }
@@ -117,6 +120,9 @@ func (c *Client) relock(ctx context.Context, options LockOptions, move []string,
 		return nil, err
 	}
 	if c.Locked && move == nil {
+		if len(options.Platforms) > 0 {
+			return nil, errdef.Errorf(errdef.ErrUsage, "which platforms the lock is for is not to change: --locked is given, or OCIPKG_LOCKED or OCIPKG_FROZEN is set")
+		}
 		return nil, of.CheckLock()
 	}
 	if write {
@@ -168,6 +174,9 @@ func (c *Client) newLock(ctx context.Context, of *project.Project, options LockO
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := checkLinks(of, after); err != nil {
+		return nil, nil, err
+	}
 	return after, lockChanges(before, after), nil
 }
 
@@ -200,18 +209,24 @@ func lockChanges(before, after *project.Lock) []LockChange {
 		}
 		return all[name]
 	}
+	text := map[string]string{} // of each package before
 	if before != nil {
 		for _, p := range before.Packages {
 			at(p.Name).Before = digest.Digest(p.Digest)
+			text[p.Name] = p.Text()
 		}
 	}
+	same := map[string]bool{}
 	for _, p := range after.Packages {
-		at(p.Name).After = digest.Digest(p.Digest)
+		change := at(p.Name)
+		change.After = digest.Digest(p.Digest)
+		// With other platforms it has other builds, as it should.
+		same[p.Name] = change.Before == change.After && (text[p.Name] == p.Text() || !slices.Equal(before.Platforms, after.Platforms))
 	}
 	var changes []LockChange
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		if change := *all[name]; change.Before != change.After {
-			changes = append(changes, change)
+		if !same[name] {
+			changes = append(changes, *all[name])
 		}
 	}
 	return changes
@@ -225,7 +240,6 @@ type locker struct {
 	names   []string      // of the platforms that are asked for; nil for all
 	targets []Platform
 	moves   func(name string) bool // which names of the lock are looked up anew
-	several bool                   // there may be several packages of one repository
 
 	mu       sync.Mutex
 	packages map[string]*project.LockedPackage
@@ -298,6 +312,9 @@ func (l *locker) dependencies() (all []wanted, err error) {
 		}
 		all = append(all, wanted{ref, []string{alias}})
 	}
+	for _, of := range slices.Sorted(maps.Keys(l.project.Overrides)) {
+		all = append(all, wanted{l.project.Overrides[of], []string{"the override of " + of}})
+	}
 	return all, nil
 }
 
@@ -311,9 +328,6 @@ func (l *locker) lock(ctx context.Context, next []wanted) (*project.Lock, error)
 		for _, w := range next {
 			if l.paths[w.ref.String()] != nil {
 				continue
-			}
-			if err := l.oneOfEach(w); err != nil {
-				return nil, err
 			}
 			l.paths[w.ref.String()] = w.path
 			fresh = append(fresh, w)
@@ -331,25 +345,7 @@ func (l *locker) lock(ctx context.Context, next []wanted) (*project.Lock, error)
 	for _, name := range slices.Sorted(maps.Keys(l.packages)) {
 		lock.Packages = append(lock.Packages, *l.packages[name])
 	}
-	return lock, l.circle()
-}
-
-// oneOfEach refuses a second tag of a repository.
-func (l *locker) oneOfEach(w wanted) error {
-	if l.several {
-		return nil
-	}
-	for name, path := range l.paths {
-		other, err := reference.Parse(name)
-		if err != nil {
-			return err
-		}
-		if other.Name() == w.ref.Name() && other != w.ref {
-			return errdef.Errorf(errdef.ErrUsage, "two packages of %s cannot be linked together, %s by way of %s, and %s by way of %s; choose one under [overrides] in %s: %q = %q",
-				other.Name(), name, strings.Join(path, " → "), w.ref, strings.Join(w.path, " → "), project.FileName, other.Name(), w.ref)
-		}
-	}
-	return nil
+	return lock, nil
 }
 
 // required gives what packages require, as the project has it.
@@ -370,45 +366,11 @@ func (l *locker) required(of []wanted) ([]wanted, error) {
 	return all, nil
 }
 
-// circle refuses packages that require each other.
-func (l *locker) circle() error {
-	done := map[string]bool{}
-	var visit func(name string, path []string) error
-	visit = func(name string, path []string) error {
-		if slices.Contains(path, name) {
-			return errdef.Errorf(errdef.ErrVerification, "packages require each other in a circle: %s → %s", strings.Join(path, " → "), name)
-		}
-		if done[name] {
-			return nil
-		}
-		path = append(path[:len(path):len(path)], name)
-		for _, build := range l.packages[name].Builds {
-			for _, required := range build.Requires {
-				ref, err := l.project.Reference(required)
-				if err != nil {
-					return err
-				}
-				if err := visit(ref.String(), path); err != nil {
-					return err
-				}
-			}
-		}
-		done[name] = true
-		return nil
-	}
-	for _, name := range slices.Sorted(maps.Keys(l.packages)) {
-		if err := visit(name, nil); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // lookUp finds what a name stands for: what the lock had, else what the
 // registry says.
 func (l *locker) lookUp(ctx context.Context, w wanted) error {
 	name := w.ref.String()
-	ask := w.ref.Target()
+	ask := l.target(w.ref)
 	before := l.before.Find(w.ref)
 	if before != nil && before.Name == name && !l.moves(name) {
 		if slices.Equal(l.before.Platforms, l.names) {
@@ -426,6 +388,21 @@ func (l *locker) lookUp(ctx context.Context, w wanted) error {
 	}
 	l.put(locked)
 	return nil
+}
+
+// target gives what a registry is asked for. A tag that the project file has
+// with a digest stands for that.
+func (l *locker) target(ref reference.Reference) string {
+	if ref.Digest != "" {
+		return ref.Digest
+	}
+	for alias := range l.project.Dependencies {
+		pinned, err := l.project.Reference(alias)
+		if err == nil && pinned.Digest != "" && pinned.Name() == ref.Name() && pinned.Tag == ref.Tag {
+			return pinned.Digest
+		}
+	}
+	return ref.Target()
 }
 
 func (l *locker) put(p *project.LockedPackage) {
@@ -447,8 +424,16 @@ func (l *locker) read(ctx context.Context, ref reference.Reference, tagOrDigest 
 	locked := &project.LockedPackage{Name: ref.String(), Blob: blobOf(top)}
 	if !artifact.IsIndex(top) {
 		build, err := l.build(ctx, repo, top, raw)
+		if err != nil {
+			return nil, err
+		}
+		for _, target := range l.targets {
+			if reason, ok := build.Platform.Fits(target); !ok {
+				return nil, errdef.Errorf(errdef.ErrPlatform, "the package is for %s, and not for %s: %s", build.Platform, target, reason)
+			}
+		}
 		locked.Builds = []project.LockedBuild{build}
-		return locked, err
+		return locked, nil
 	}
 	index, err := artifact.ParseIndex(raw)
 	if err != nil {
@@ -515,10 +500,8 @@ func (l *locker) build(ctx context.Context, repo artifact.Fetcher, desc Descript
 		if err != nil {
 			return build, fmt.Errorf("it requires %q: %w", requirement.Package, err)
 		}
-		build.Requires = append(build.Requires, ref.String())
+		build.Require(ref.String(), requirement.BuiltWith)
 	}
-	slices.Sort(build.Requires)
-	build.Requires = slices.Compact(build.Requires)
 	return build, nil
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/ocipkg/ocipkg/internal/mirror"
 	"github.com/ocipkg/ocipkg/internal/project"
 	"github.com/ocipkg/ocipkg/internal/reference"
+	"github.com/ocipkg/ocipkg/internal/resolve"
 )
 
 // lockedBuild is a package for one target, as a lock has it.
@@ -63,63 +64,104 @@ func lockedClosure(of *project.Project, ref reference.Reference, target Platform
 // there, all at the same time, and tells of each digest of a manifest whether it
 // was missing.
 func (c *Client) fetchLocked(ctx context.Context, builds []lockedBuild) (fetched map[string]bool, err error) {
-	fetched = map[string]bool{}
+	fetched, started := map[string]bool{}, map[string]bool{}
 	progress := progressSum{report: c.Progress}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(restoreAtOnce())
 	for _, b := range builds {
-		if _, err := c.store.Package(b.build.Digest); err == nil || fetched[b.build.Digest] {
+		_, err := c.store.Package(b.build.Digest)
+		_, known := install.Blob(c.store, digest.Digest(b.entry.Digest))
+		if err == nil && (known || !b.entry.IsIndex()) || started[b.build.Digest] {
 			continue
 		}
-		fetched[b.build.Digest] = true
+		started[b.build.Digest], fetched[b.build.Digest] = true, err != nil
 		group.Go(func() error { return c.reporting(progress.part()).installLocked(ctx, b) })
 	}
 	return fetched, group.Wait()
 }
 
 // installLocked brings one package into the store. What it consists of is known,
-// so that all of it is asked for at once.
+// so that all of it is asked for at once. A mirror that gave what is not right is
+// left out, and all is asked for again.
 func (c *Client) installLocked(ctx context.Context, b lockedBuild) error {
-	repo, err := c.source(b.ref)
+	from, err := c.source(b.ref)
 	if err != nil {
 		return err
 	}
+	for {
+		err := c.installLockedFrom(ctx, from, b)
+		if err == nil {
+			return c.store.SetRef(ctx, b.ref, b.entry.Digest)
+		}
+		if !errors.Is(err, ErrVerification) || !from.Distrust(err) {
+			return vanished(b, err)
+		}
+	}
+}
+
+func (c *Client) installLockedFrom(ctx context.Context, from manifestFetcher, b lockedBuild) error {
 	group, ctx := errgroup.WithContext(ctx)
 	if b.entry.IsIndex() {
-		group.Go(func() error { return c.keepIndex(ctx, repo, digest.Digest(b.entry.Digest)) })
+		group.Go(func() error { return c.keepIndex(ctx, from, b) })
+	}
+	if _, err := c.store.Package(b.build.Digest); err == nil {
+		return group.Wait()
 	}
 	group.Go(func() error {
-		from := c.ask(ctx, repo, b.build)
-		defer from.Close()
-		desc, raw, err := repo.Manifest(ctx, b.build.Digest)
+		blobs := c.ask(ctx, from, b.build)
+		defer blobs.Close()
+		desc, raw, err := from.Manifest(ctx, b.build.Digest)
 		if err != nil {
 			return err
 		}
-		_, err = c.install(ctx, stored{from, c.store}, desc, raw, b.build.Platform, false)
+		_, err = c.install(ctx, stored{blobs, c.store}, desc, raw, b.build.Platform, false)
 		return err
 	})
-	if err := group.Wait(); err != nil {
-		return vanished(b, err)
-	}
-	return c.store.SetRef(ctx, b.ref, b.entry.Digest)
+	return group.Wait()
 }
 
-// keepIndex brings an index into the store, from which that answers for a
-// digest in source.
-func (c *Client) keepIndex(ctx context.Context, repo manifests, d digest.Digest) error {
-	if _, ok := install.Blob(c.store, d); ok {
-		return nil
+// keepIndex brings the index of a locked package into the store, which answers
+// from it for a digest in source, and makes sure that the lock is right about it.
+func (c *Client) keepIndex(ctx context.Context, from manifests, b lockedBuild) error {
+	d := digest.Digest(b.entry.Digest)
+	raw, had := install.Blob(c.store, d)
+	if !had {
+		var err error
+		if _, raw, err = from.Manifest(ctx, d.String()); err != nil {
+			return err
+		}
 	}
-	_, raw, err := repo.Manifest(ctx, d.String())
-	if err != nil {
+	if err := checkLocked(raw, b.entry, b.build); err != nil || had {
 		return err
 	}
 	return install.PutBlob(ctx, c.store, d, raw)
 }
 
+// checkLocked tells whether the index of a locked package has a build of it:
+// the lock is a text that anybody may have changed, and only the index is what
+// its digest says.
+func checkLocked(raw []byte, entry *project.LockedPackage, build *project.LockedBuild) error {
+	index, err := artifact.ParseIndex(raw)
+	if err != nil {
+		return fmt.Errorf("index %s: %w", entry.Digest, err)
+	}
+	for _, desc := range index.Manifests {
+		if desc.Digest.String() == build.Digest {
+			return nil
+		}
+	}
+	return resolve.NotInIndex(entry, build)
+}
+
 // manifests is where manifests are fetched.
 type manifests interface {
 	Manifest(ctx context.Context, tagOrDigest string) (Descriptor, []byte, error)
+}
+
+// manifestFetcher is where packages are fetched.
+type manifestFetcher interface {
+	artifact.Fetcher
+	manifests
 }
 
 // vanished says of a digest that is not there any more how that is so.
@@ -133,14 +175,19 @@ func vanished(b lockedBuild, err error) error {
 	return errdef.Errorf(errdef.ErrNotFound, "%s, which the lock has for %s, is not in the registry any more: %w; run: ocipkg update %s, or name a mirror that has it", b.entry.Digest, b.entry.Name, err, b.entry.Name)
 }
 
-// maxAsked bounds the blobs of one package that are asked for before they are
-// read.
-const maxAsked = 8
+// What is asked for of one package before it is read: small blobs, of which each
+// would take a round trip, and of big ones the first alone. What comes of the
+// others meanwhile would be held in buffers of the connection, up to askedBuffer
+// bytes for each.
+const (
+	askedBytes  = 4 << 20
+	askedBuffer = 4 << 20
+)
 
 // asked is a place to fetch from of which some blobs have been asked for.
 type asked struct {
 	from    artifact.Fetcher
-	answers map[digest.Digest]chan answer
+	answers map[digest.Digest]chan answer // each has one answer in it, and is closed then
 	stop    context.CancelFunc
 }
 
@@ -154,24 +201,25 @@ type answer struct {
 func (c *Client) ask(ctx context.Context, from artifact.Fetcher, build *project.LockedBuild) *asked {
 	ctx, stop := context.WithCancel(ctx)
 	a := &asked{from, map[digest.Digest]chan answer{}, stop}
+	bytes := int64(0)
 	for i, blob := range append([]project.Blob{build.Config}, build.Layers...) {
 		d := digest.Digest(blob.Digest)
-		if i > 0 {
-			if _, err := os.Stat(c.store.Path("layers", d.Encoded())); err == nil {
-				continue
-			}
-		} else if _, ok := install.Blob(c.store, d); ok {
+		known := a.answers[d] != nil
+		if i == 0 {
+			_, known = install.Blob(c.store, d)
+		} else if _, err := os.Stat(c.store.Path("layers", d.Encoded())); err == nil {
+			known = true
+		}
+		if known {
 			continue
 		}
-		if len(a.answers) == maxAsked {
+		if bytes += min(blob.Size, askedBuffer); bytes > askedBytes && len(a.answers) > 1 {
 			break
-		}
-		if a.answers[d] != nil {
-			continue
 		}
 		answers := make(chan answer, 1)
 		a.answers[d] = answers
 		go func() {
+			defer close(answers)
 			blob, err := from.Fetch(ctx, ocispec.Descriptor{Digest: d, Size: blob.Size})
 			answers <- answer{blob, err}
 		}()
@@ -179,14 +227,13 @@ func (c *Client) ask(ctx context.Context, from artifact.Fetcher, build *project.
 	return a
 }
 
-// Fetch gives a blob, the answer for it if it has been asked for. It is called
-// at most once at a time for a digest.
+// Fetch gives a blob: the answer for it where it has been asked for, to the
+// first who wants it.
 func (a *asked) Fetch(ctx context.Context, desc Descriptor) (io.ReadCloser, error) {
 	if answers := a.answers[desc.Digest]; answers != nil {
 		select {
-		case got := <-answers:
-			close(answers) // there is one answer
-			if got.blob != nil || got.err != nil {
+		case got, first := <-answers:
+			if first {
 				return got.blob, got.err
 			}
 		case <-ctx.Done():
@@ -200,8 +247,10 @@ func (a *asked) Fetch(ctx context.Context, desc Descriptor) (io.ReadCloser, erro
 func (a *asked) Close() {
 	a.stop()
 	for _, answers := range a.answers {
-		if got := <-answers; got.blob != nil {
-			got.blob.Close()
+		for got := range answers {
+			if got.blob != nil {
+				got.blob.Close()
+			}
 		}
 	}
 }

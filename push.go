@@ -2,6 +2,7 @@ package ocipkg
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -328,31 +329,45 @@ func (p *push) sendBlobs(ctx context.Context) error {
 	workers, ctx := errgroup.WithContext(ctx)
 	workers.SetLimit(uploads)
 	for _, desc := range p.blobs {
-		workers.Go(func() error {
-			var last *metered
-			how, err := p.to.PushBlob(ctx, desc, origin(p.from[desc.Digest]), func() (io.ReadCloser, error) {
-				if last != nil { // the upload starts again, and so does its count
-					p.meter.add(-last.n)
-				}
-				blob, r, err := p.open(ctx, desc)
-				last = r
-				return blob, err
-			})
-			if err != nil {
-				return err
-			}
-			switch how {
-			case registry.Sent:
-				p.sent.Add(desc.Size)
-				return nil
-			case registry.Mounted:
-				p.mounted.Add(desc.Size)
-			}
-			p.meter.add(desc.Size)
-			return nil
-		})
+		workers.Go(func() error { return p.sendBlob(ctx, desc) })
 	}
 	return workers.Wait()
+}
+
+// sendBlob sends a blob, unless it is there or can be taken from another
+// repository. A mirror that gives it with other bytes than it has is left out.
+func (p *push) sendBlob(ctx context.Context, desc Descriptor) error {
+	for {
+		err := p.trySendBlob(ctx, desc)
+		from, ok := p.from[desc.Digest].(*mirror.Source)
+		if !errors.Is(err, ErrVerification) || !ok || !from.Distrust(err) {
+			return err
+		}
+	}
+}
+
+func (p *push) trySendBlob(ctx context.Context, desc Descriptor) error {
+	var last *metered
+	how, err := p.to.PushBlob(ctx, desc, origin(p.from[desc.Digest]), func() (io.ReadCloser, error) {
+		if last != nil { // the upload starts again, and so does its count
+			p.meter.add(-last.n)
+		}
+		blob, r, err := p.open(ctx, desc)
+		last = r
+		return blob, err
+	})
+	if err != nil {
+		return err
+	}
+	switch how {
+	case registry.Sent:
+		p.sent.Add(desc.Size)
+		return nil
+	case registry.Mounted:
+		p.mounted.Add(desc.Size)
+	}
+	p.meter.add(desc.Size)
+	return nil
 }
 
 // open gives a blob that verifies itself while it is sent, so that a damaged

@@ -283,7 +283,16 @@ func (c *Client) refetch(ctx context.Context, digest string, name store.Ref) err
 	if err != nil {
 		return err
 	}
-	desc, raw, err := repo.Manifest(ctx, ref.Target())
+	for {
+		err := c.refetchFrom(ctx, repo, ref, name)
+		if !errors.Is(err, ErrVerification) || !repo.Distrust(err) {
+			return err
+		}
+	}
+}
+
+func (c *Client) refetchFrom(ctx context.Context, from manifestFetcher, ref reference.Reference, name store.Ref) error {
+	desc, raw, err := from.Manifest(ctx, ref.Target())
 	if err != nil {
 		return err
 	}
@@ -292,9 +301,9 @@ func (c *Client) refetch(ctx context.Context, digest string, name store.Ref) err
 	}
 	var of Platform // as the index has it that led to the package
 	candidates, platforms := c.store.Index(name.Digest)
-	if i := slices.Index(candidates, digest); i >= 0 {
+	if i := slices.Index(candidates, ref.Digest); i >= 0 {
 		of = platforms[i]
 	}
-	_, err = c.install(ctx, repo, desc, raw, of, true)
+	_, err = c.install(ctx, from, desc, raw, of, true)
 	return err
 }

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/ocipkg/ocipkg/internal/artifact"
 	"github.com/ocipkg/ocipkg/internal/errdef"
 	"github.com/ocipkg/ocipkg/internal/layout"
 	"github.com/ocipkg/ocipkg/internal/project"
@@ -60,7 +60,7 @@ func (c *Client) vendor(ctx context.Context, dir string, patterns []string, opti
 	if err != nil {
 		return nil, err
 	}
-	lock, err := c.closureToVendor(ctx, patterns, options.Tags)
+	packages, err := c.closureToVendor(ctx, patterns, options.Tags)
 	if err != nil {
 		return nil, err
 	}
@@ -72,17 +72,17 @@ func (c *Client) vendor(ctx context.Context, dir string, patterns []string, opti
 	p := &push{client: c, to: layoutDestination{w}}
 	var all []Vendored
 	var roots []Descriptor
-	for i := range lock.Packages {
-		vendored, root, err := p.planLocked(ctx, &lock.Packages[i], targets)
+	for i := range packages {
+		vendored, root, err := p.planLocked(ctx, &packages[i], targets)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", lock.Packages[i].Name, err)
+			return nil, fmt.Errorf("%s: %w", packages[i].Name, err)
 		}
 		all, roots = append(all, vendored), append(roots, root)
 	}
 	if err := p.send(ctx, ""); err != nil {
 		return nil, err
 	}
-	return all, w.FinishWhole(roots, func(d digest.Digest) bool { return p.planned[d] || p.from[d] != nil })
+	return all, w.FinishWhole(roots, slices.Concat(slices.Collect(maps.Keys(p.planned)), slices.Collect(maps.Keys(p.from))))
 }
 
 func parsePlatforms(names []string) ([]Platform, error) {
@@ -97,8 +97,15 @@ func parsePlatforms(names []string) ([]Platform, error) {
 	return all, nil
 }
 
-// closureToVendor gives what the project links, as a lock.
-func (c *Client) closureToVendor(ctx context.Context, patterns []string, tags string) (*project.Lock, error) {
+// vendorer collects what is vendored.
+type vendorer struct {
+	*locker
+	all  []project.LockedPackage
+	seen map[string]bool // by repository and digest
+}
+
+// closureToVendor gives the packages that a build here links, sorted by name.
+func (c *Client) closureToVendor(ctx context.Context, patterns []string, tags string) ([]project.LockedPackage, error) {
 	own, err := project.Find(".")
 	if err != nil {
 		return nil, err
@@ -108,6 +115,7 @@ func (c *Client) closureToVendor(ctx context.Context, patterns []string, tags st
 			return nil, err
 		}
 	}
+	c.warnStale(own)
 	target, err := platform.Target("")
 	if err != nil {
 		return nil, err
@@ -119,48 +127,79 @@ func (c *Client) closureToVendor(ctx context.Context, patterns []string, tags st
 	if len(asked) == 0 {
 		return nil, errdef.Errorf(errdef.ErrNotFound, "neither %s nor a Go package here names a package of a registry", project.FileName)
 	}
-	if own == nil {
-		own = &project.Project{}
-	}
-	before, err := own.Lock()
-	if err != nil {
-		return nil, err
-	}
-	l, err := newLocker(c, own, before, nil)
-	if err != nil {
-		return nil, err
-	}
-	l.several = true
-	if err := l.moveNames(nil); err != nil {
-		return nil, err
-	}
-	var wants []wanted
+	v := &vendorer{locker: &locker{client: c}, seen: map[string]bool{}}
 	for _, name := range slices.Sorted(maps.Keys(asked)) {
 		ref, err := asked[name].in.Reference(name)
-		if err != nil {
-			return nil, err
+		if err == nil {
+			err = v.visit(ctx, asked[name], ref)
 		}
-		if err := c.mayVendor(asked[name], ref); err != nil {
+		if err != nil {
 			return nil, fmt.Errorf("%s, which %s asks for: %w", name, asked[name].what, err)
 		}
-		wants = append(wants, wanted{ref, []string{name}})
 	}
-	return l.lock(ctx, wants)
+	slices.SortFunc(v.all, func(a, b project.LockedPackage) int { return strings.Compare(a.Name, b.Name) })
+	return v.all, nil
 }
 
-// mayVendor tells whether what a name stands for may be looked up.
-func (c *Client) mayVendor(by asker, ref reference.Reference) error {
-	locked, err := by.in.Locked(ref)
-	if err != nil || locked != nil || ref.Digest != "" {
+// visit takes a package and all that it requires, by the rules by which builds
+// find them: see [resolve.Resolver].
+func (v *vendorer) visit(ctx context.Context, by asker, ref reference.Reference) error {
+	entry, err := by.in.Locked(ref)
+	if err != nil {
 		return err
 	}
-	if c.Locked {
-		return errdef.Errorf(errdef.ErrLock, "it has no digest and is not in the lock; run: ocipkg add %s", ref)
+	pinned := entry != nil || ref.Digest != ""
+	if entry == nil || ref.Digest != "" && ref.Digest != entry.Digest {
+		switch {
+		case !pinned && v.client.Locked:
+			return resolve.NotLocked(by.in, ref)
+		case !pinned && by.foreign:
+			if err := resolve.CheckPinned(ref); err != nil {
+				return err
+			}
+		}
+		if entry, err = v.read(ctx, ref, ref.Target()); err != nil {
+			return err
+		}
 	}
-	if by.foreign {
-		return resolve.CheckPinned(ref)
+	key := ref.Name() + "@" + entry.Digest
+	if v.seen[key] {
+		return nil
+	}
+	v.seen[key] = true
+	v.all = append(v.all, *entry)
+	for _, build := range entry.Builds {
+		for _, required := range build.Requires {
+			if err := v.require(ctx, by, required, pinned, build.BuiltWith(required)); err != nil {
+				return fmt.Errorf("%s, required by %s: %w", required, entry.Name, err)
+			}
+		}
 	}
 	return nil
+}
+
+// require takes what a package requires. What it was built with is taken, too,
+// where a build that may use nothing else would find it by that.
+func (v *vendorer) require(ctx context.Context, by asker, required string, pinned bool, builtWith string) error {
+	ref, err := by.in.Reference(required)
+	if err != nil {
+		return err
+	}
+	locked, err := by.in.Locked(ref)
+	if err != nil {
+		return err
+	}
+	if locked == nil && ref.Digest == "" && pinned && builtWith != "" {
+		exact := ref
+		exact.Digest = builtWith
+		if err := v.visit(ctx, by, exact); err != nil {
+			return err
+		}
+		if v.client.Locked || by.foreign {
+			return nil
+		}
+	}
+	return v.visit(ctx, by, ref)
 }
 
 // planLocked plans to write a package of a lock for targets, nil for all, and
@@ -202,6 +241,11 @@ func (p *push) planLocked(ctx context.Context, entry *project.LockedPackage, tar
 		if top.desc, top.raw, err = from.Manifest(ctx, entry.Digest); err != nil {
 			return v, Descriptor{}, vanished(lockedBuild{ref, entry, nil}, err)
 		}
+		for i := range entry.Builds {
+			if err := checkLocked(top.raw, entry, &entry.Builds[i]); err != nil {
+				return v, Descriptor{}, err
+			}
+		}
 		if !p.planned[top.desc.Digest] {
 			p.add(top.desc, top.raw) // and not all that it names: the lock says what of it is wanted
 		}
@@ -227,10 +271,4 @@ func (p *push) planManifest(ctx context.Context, from manifestFetcher, d string)
 		return err
 	}
 	return p.planDocument(ctx, from, document{desc, raw})
-}
-
-// manifestFetcher is where packages are fetched.
-type manifestFetcher interface {
-	artifact.Fetcher
-	manifests
 }

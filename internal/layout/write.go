@@ -32,13 +32,11 @@ type Writer struct {
 	path    string
 	archive bool
 	replace bool
-	fresh   bool     // there is no directory at path to add to
-	tmp     string   // what is unfinished
-	lock    *os.File // tells others that somebody works in tmp
-	dir     string   // a layout directory in the making, in tmp
-	// keep tells of a layout that is made as a whole which blobs it has; nil for
-	// others.
-	keep func(digest.Digest) bool
+	fresh   bool                   // there is no directory at path to add to
+	tmp     string                 // what is unfinished
+	lock    *os.File               // tells others that somebody works in tmp
+	dir     string                 // a layout directory in the making, in tmp
+	whole   map[digest.Digest]bool // the blobs of a layout that is made as a whole; nil for others
 
 	mu    sync.Mutex
 	blobs []ocispec.Descriptor // in order of arrival
@@ -198,10 +196,13 @@ const annotationWhole = "dev.ocipkg.vendored"
 
 // FinishWhole puts a layout directory in place that has roots, under the names
 // in their annotations, and nothing else: where the one that is there was made
-// in this way, what is not wanted any more goes, manifests by their absence from
-// roots and blobs by the word of keep. Any other directory is added to.
-func (w *Writer) FinishWhole(roots []ocispec.Descriptor, keep func(digest.Digest) bool) error {
-	w.keep = keep
+// in this way, what is not wanted any more goes: other manifests than roots, and
+// other blobs than those listed. Any other directory is added to.
+func (w *Writer) FinishWhole(roots []ocispec.Descriptor, blobs []digest.Digest) error {
+	w.whole = map[digest.Digest]bool{}
+	for _, d := range blobs {
+		w.whole[d] = true
+	}
 	return w.finishDir(roots)
 }
 
@@ -219,7 +220,7 @@ func (w *Writer) marshalIndex(manifests []ocispec.Descriptor) ([]byte, error) {
 		MediaType: ocispec.MediaTypeImageIndex,
 		Manifests: manifests,
 	}
-	if w.keep != nil {
+	if w.whole != nil {
 		index.Annotations = map[string]string{annotationWhole: "true"}
 	}
 	return json.Marshal(index)
@@ -292,7 +293,7 @@ func (w *Writer) addTo(added []ocispec.Descriptor) (err error) {
 	if whole {
 		manifests = nil
 	} else {
-		w.keep = nil // others' names are in it, and stay
+		w.whole = nil // others' names are in it, and stay
 	}
 	for _, desc := range w.blobs {
 		err := moveTo(w.path, desc.Digest, filepath.Join(w.dir, filepath.FromSlash(blobName(desc.Digest))))
@@ -311,7 +312,13 @@ func (w *Writer) addTo(added []ocispec.Descriptor) (err error) {
 		})
 		manifests = append(manifests, root)
 	}
-	if err := w.writeIndex(w.path, manifests); err != nil || w.keep == nil {
+	// What was there when it was looked for, somebody else may have dropped.
+	for d := range w.whole {
+		if _, err := os.Stat(filepath.Join(w.path, filepath.FromSlash(blobName(d)))); err != nil {
+			return fmt.Errorf("another program has taken %s away from %s meanwhile (%w); run it again", d, w.path, err)
+		}
+	}
+	if err := w.writeIndex(w.path, manifests); err != nil || w.whole == nil {
 		return err
 	}
 	return w.dropBlobs()
@@ -326,7 +333,7 @@ func (w *Writer) dropBlobs() error {
 			return err
 		}
 		for _, entry := range entries {
-			if d := digest.NewDigestFromEncoded(algorithm, entry.Name()); d.Validate() == nil && !w.keep(d) {
+			if d := digest.NewDigestFromEncoded(algorithm, entry.Name()); d.Validate() == nil && !w.whole[d] {
 				if err := os.Remove(filepath.Join(dir, entry.Name())); err != nil {
 					return err
 				}
@@ -340,13 +347,17 @@ func (w *Writer) dropBlobs() error {
 // whole; none when it was empty.
 func (w *Writer) manifests() (list []ocispec.Descriptor, whole bool, err error) {
 	if _, err := os.Lstat(filepath.Join(w.path, indexFile)); errors.Is(err, fs.ErrNotExist) {
-		return nil, w.keep != nil, nil
+		blobs, err := os.ReadDir(filepath.Join(w.path, "blobs"))
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+		return nil, w.whole != nil && len(blobs) == 0, err
 	}
 	l, err := OpenDir(w.path)
 	if err != nil {
 		return nil, false, err
 	}
-	return l.Index.Manifests, w.keep != nil && l.Index.Annotations[annotationWhole] == "true", l.Close()
+	return l.Index.Manifests, w.whole != nil && l.Index.Annotations[annotationWhole] == "true", l.Close()
 }
 
 // finishArchive writes the archive under a temporary name and renames it. Its

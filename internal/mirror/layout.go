@@ -59,7 +59,9 @@ func (p *layoutPlace) resolve(l *layout.Layout, tag string) (ocispec.Descriptor,
 	// that there is to be one.
 	for _, desc := range slices.Backward(l.Index.Manifests) {
 		name, err := reference.Parse(artifact.PackageName(desc))
-		if err == nil && name.Name() == p.ref.Name() && name.Tag == tag && slices.Contains(artifact.ManifestTypes, desc.MediaType) {
+		// What is named with a digest was asked for by that, and is what the tag
+		// stood for at some time.
+		if err == nil && name.Name() == p.ref.Name() && name.Tag == tag && name.Digest == "" && slices.Contains(artifact.ManifestTypes, desc.MediaType) {
 			desc.Annotations, desc.Platform = nil, nil
 			return desc, nil
 		}

@@ -58,6 +58,15 @@ func (p *Project) Reference(name string) (reference.Reference, error) {
 	return ref, err
 }
 
+// Overridden tells whether the project links another package in the place of ref.
+func (p *Project) Overridden(ref reference.Reference) bool {
+	if p == nil {
+		return false
+	}
+	by, ok := p.Overrides[ref.Name()]
+	return ok && by != ref
+}
+
 // Lock gives what the project's lock file says; nil when there is none, and for
 // a nil Project. It is read once.
 func (p *Project) Lock() (*Lock, error) {
@@ -80,6 +89,7 @@ func (p *Project) Locked(ref reference.Reference) (*LockedPackage, error) {
 			return nil, err
 		}
 		if locked := lock.Find(ref); locked != nil {
+			locked.file = p.LockPath()
 			return locked, nil
 		}
 	}

@@ -43,7 +43,11 @@ type LockedPackage struct {
 	Builds []LockedBuild `toml:"build"`
 
 	within []string // the platforms of the lock
+	file   string   // the lock
 }
+
+// File gives the path of the lock file that has the package.
+func (p *LockedPackage) File() string { return p.file }
 
 // LockedBuild is the package for one platform, with all that is fetched of it.
 type LockedBuild struct {
@@ -55,6 +59,28 @@ type LockedBuild struct {
 	// Requires names the packages that this one needs, whole, as it asks for
 	// them.
 	Requires []string `toml:"requires"`
+
+	builtWith map[string]string
+}
+
+// BuiltWith gives the digest that a requirement had when the package was built;
+// empty when that is not known, as of a build that is in a lock.
+func (b *LockedBuild) BuiltWith(required string) string { return b.builtWith[required] }
+
+// Require notes that the package needs another, and with which it was built;
+// empty when that is not known.
+func (b *LockedBuild) Require(name, builtWith string) {
+	if slices.Contains(b.Requires, name) {
+		return
+	}
+	b.Requires = append(b.Requires, name)
+	slices.Sort(b.Requires)
+	if builtWith != "" {
+		if b.builtWith == nil {
+			b.builtWith = map[string]string{}
+		}
+		b.builtWith[name] = builtWith
+	}
 }
 
 // Blob is the digest and the size in bytes of something in a registry.
@@ -89,9 +115,17 @@ func (p *LockedPackage) Choose(target func() (platform.Platform, error)) (*Locke
 		return &p.Builds[best], nil
 	case len(p.within) > 0:
 		return nil, errdef.Errorf(errdef.ErrLock, "%s has %s for %s alone, and the target is %s; run: ocipkg lock --platform %s",
-			LockName, p.Name, strings.Join(p.within, ", "), on, strings.Join(append(slices.Clone(p.within), on.String()), ","))
+			LockName, p.Name, strings.Join(p.within, ", "), on, shellWord(strings.Join(append(slices.Clone(p.within), on.String()), ",")))
 	}
 	return nil, platform.Unfit(on, "the index "+p.Digest+", which the lock has for "+p.Name, platforms, reasons)
+}
+
+// shellWord quotes a word with blanks in it for a shell.
+func shellWord(s string) string {
+	if strings.Contains(s, " ") {
+		return "'" + s + "'"
+	}
+	return s
 }
 
 // Find gives what the lock says of a name: of its tag, where it has one, even
@@ -232,24 +266,31 @@ func (l *Lock) Text() []byte {
 	if len(l.Platforms) > 0 {
 		fmt.Fprintf(&b, "platforms = %s\n", quoted(l.Platforms))
 	}
-	for _, p := range l.Packages {
-		fmt.Fprintf(&b, "\n[[package]]\nname = %q\ndigest = %q\nsize = %d\n", p.Name, p.Digest, p.Size)
-		for _, build := range p.Builds {
-			fmt.Fprintf(&b, "\n[[package.build]]\nplatform = %s\ndigest = %q\nsize = %d\nconfig = %s\n", platformText(build.Platform), build.Digest, build.Size, build.Config.text())
-			b.WriteString("layers = [")
-			for _, layer := range build.Layers {
-				fmt.Fprintf(&b, "\n  %s,", layer.text())
-			}
-			if len(build.Layers) > 0 {
-				b.WriteString("\n")
-			}
-			b.WriteString("]\n")
-			if len(build.Requires) > 0 {
-				fmt.Fprintf(&b, "requires = %s\n", quoted(build.Requires))
-			}
-		}
+	for i := range l.Packages {
+		b.WriteString(l.Packages[i].Text())
 	}
 	return b.Bytes()
+}
+
+// Text gives the package as it stands in the lock file.
+func (p *LockedPackage) Text() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n[[package]]\nname = %q\ndigest = %q\nsize = %d\n", p.Name, p.Digest, p.Size)
+	for _, build := range p.Builds {
+		fmt.Fprintf(&b, "\n[[package.build]]\nplatform = %s\ndigest = %q\nsize = %d\nconfig = %s\n", platformText(build.Platform), build.Digest, build.Size, build.Config.text())
+		b.WriteString("layers = [")
+		for _, layer := range build.Layers {
+			fmt.Fprintf(&b, "\n  %s,", layer.text())
+		}
+		if len(build.Layers) > 0 {
+			b.WriteString("\n")
+		}
+		b.WriteString("]\n")
+		if len(build.Requires) > 0 {
+			fmt.Fprintf(&b, "requires = %s\n", quoted(build.Requires))
+		}
+	}
+	return b.String()
 }
 
 // platformText writes a platform under the keys that it has in JSON.

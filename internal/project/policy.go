@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/reference"
 )
 
 // Policy is what a user lets a build do. The zero value lets it look names up
@@ -46,14 +47,23 @@ func (p *Project) CheckLock() error {
 		return err
 	}
 	if lock == nil {
-		if len(p.Dependencies) == 0 {
+		if len(p.Dependencies)+len(p.Overrides) == 0 {
 			return nil
 		}
 		return errdef.Errorf(errdef.ErrLock, "%s is not there; run: ocipkg lock", p.LockPath())
 	}
 	needed := map[string]bool{}
 	for alias := range p.Dependencies {
-		if err := p.need(lock, alias, "it is the dependency "+alias+", and", needed); err != nil {
+		ref, err := p.Reference(alias)
+		if err == nil {
+			err = p.need(lock, ref, "it is the dependency "+alias+", and", needed)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for of, by := range p.Overrides {
+		if err := p.need(lock, by, "it is the override of "+of+", and", needed); err != nil {
 			return err
 		}
 	}
@@ -69,13 +79,8 @@ func (p *Project) CheckLock() error {
 	return nil
 }
 
-// need notes what a name in the project or in a package of its lock stands for,
-// and all that this requires.
-func (p *Project) need(lock *Lock, name, why string, needed map[string]bool) error {
-	ref, err := p.Reference(name)
-	if err != nil {
-		return err
-	}
+// need notes what a name stands for, and all that this requires.
+func (p *Project) need(lock *Lock, ref reference.Reference, why string, needed map[string]bool) error {
 	locked := lock.Find(ref)
 	if locked == nil || ref.Digest != "" && ref.Digest != locked.Digest {
 		return errdef.Errorf(errdef.ErrLock, "%s does not go with %s: %s the lock does not have %s; run: ocipkg lock", p.LockPath(), FileName, why, ref)
@@ -86,7 +91,11 @@ func (p *Project) need(lock *Lock, name, why string, needed map[string]bool) err
 	needed[locked.Name] = true
 	for _, build := range locked.Builds {
 		for _, required := range slices.Compact(slices.Clone(build.Requires)) {
-			if err := p.need(lock, required, locked.Name+" requires it, and", needed); err != nil {
+			next, err := p.Reference(required)
+			if err == nil {
+				err = p.need(lock, next, locked.Name+" requires it, and", needed)
+			}
+			if err != nil {
 				return err
 			}
 		}

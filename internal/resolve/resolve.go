@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 
 	"github.com/ocipkg/ocipkg/internal/errdef"
 	"github.com/ocipkg/ocipkg/internal/project"
@@ -86,17 +87,31 @@ func (r *Resolver) reference(ctx context.Context, ref reference.Reference) (p *s
 
 // locked gives the package that the lock has under a name.
 func (r *Resolver) locked(ctx context.Context, ref reference.Reference, entry *project.LockedPackage) (*store.Package, error) {
-	r.Store.NoteRoot(r.Project.LockPath())
+	r.Store.NoteRoot(entry.File())
 	build, err := entry.Choose(r.Target)
 	if err != nil {
 		return nil, err
 	}
 	p, err := r.used(r.Store.Package(build.Digest))
+	if entry.IsIndex() && err == nil {
+		candidates, _ := r.Store.Index(entry.Digest)
+		if len(candidates) == 0 {
+			err = errdef.ErrNotFound // the store has the build and not the index, which is fetched with it
+		} else if !slices.Contains(candidates, build.Digest) {
+			return nil, NotInIndex(entry, build)
+		}
+	}
 	if errors.Is(err, errdef.ErrNotFound) {
 		ref.Digest = entry.Digest
 		p, err = r.used(r.fetch(ctx, ref))
 	}
 	return p, err
+}
+
+// NotInIndex is the error for a lock that has a build of a package which is not
+// in the package's index.
+func NotInIndex(entry *project.LockedPackage, build *project.LockedBuild) error {
+	return errdef.Errorf(errdef.ErrLock, "%s has a build %s for %s which is not in its index %s: somebody changed the lock by hand; take it from version control again, or run: ocipkg update %s", project.LockName, build.Digest, entry.Name, entry.Digest, entry.Name)
 }
 
 // NotLocked is the error for a name that has no digest and is not in the lock of

@@ -1,0 +1,70 @@
+package ocipkg
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"testing"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/ocipkg/ocipkg/internal/project"
+	"github.com/ocipkg/ocipkg/internal/store"
+)
+
+// counted gives made-up blobs, and counts how often each was asked for.
+type counted struct {
+	asked chan digest.Digest
+	err   error
+}
+
+func (c counted) Fetch(_ context.Context, desc Descriptor) (io.ReadCloser, error) {
+	c.asked <- desc.Digest
+	if c.err != nil {
+		return nil, c.err
+	}
+	return io.NopCloser(bytes.NewReader([]byte(desc.Digest))), nil
+}
+
+func TestABlobThatIsInAPackageTwiceIsAskedForAgain(t *testing.T) {
+	s, err := store.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &Client{store: s}
+	blob := func(of string, size int64) project.Blob {
+		return project.Blob{Digest: digest.FromString(of).String(), Size: size}
+	}
+	big := int64(askedBytes)
+	build := &project.LockedBuild{Config: blob("config", 1), Layers: []project.Blob{blob("small", 1), blob("small", 1), blob("big", big), blob("bigger", big)}}
+	for name, failure := range map[string]error{"": nil, "with errors": errors.New("no")} {
+		from := counted{make(chan digest.Digest, 10), failure}
+		a := client.ask(t.Context(), from, build)
+		for range 3 {
+			blob, err := a.Fetch(t.Context(), Descriptor{Digest: digest.FromString("small")})
+			if !errors.Is(err, failure) {
+				t.Errorf("%s: %v", name, err)
+			}
+			if err == nil {
+				text, _ := io.ReadAll(blob)
+				if string(text) != digest.FromString("small").String() {
+					t.Errorf("got %q", text)
+				}
+			}
+		}
+		a.Close()
+		close(from.asked)
+		times := map[digest.Digest]int{}
+		for d := range from.asked {
+			times[d]++
+		}
+		// Two big ones would be held in memory.
+		want := map[string]int{"config": 1, "small": 3, "big": 0, "bigger": 0}
+		for of, n := range want {
+			if times[digest.FromString(of)] != n {
+				t.Errorf("%s: %s was asked for %d times, want %d", name, of, times[digest.FromString(of)], n)
+			}
+		}
+	}
+}
