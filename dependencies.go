@@ -1,6 +1,7 @@
 package ocipkg
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -151,26 +152,60 @@ func (c *Client) edit(ctx context.Context, of *project.Project, change func([]by
 	}
 	defer release()
 	file = filepath.Join(of.Root, project.FileName)
-	before, err := os.ReadFile(file)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return file, nil, err
+	for range maxEdits {
+		changes, err = c.editOnce(ctx, of, file, change)
+		if !errors.Is(err, errEdited) {
+			return file, changes, err
+		}
+	}
+	return file, nil, fmt.Errorf("%s is changed by another program all the time; try again when nothing writes to it", file)
+}
+
+const maxEdits = 10
+
+var errEdited = errors.New("the file was changed meanwhile")
+
+// editOnce is one try at an edit. Looking up what the lock is to have takes
+// time, in which somebody else may have changed the file: that is errEdited.
+func (c *Client) editOnce(ctx context.Context, of *project.Project, file string, change func([]byte) ([]byte, error)) ([]LockChange, error) {
+	before, err := readOrNil(file)
+	if err != nil {
+		return nil, err
 	}
 	after, err := change(before)
 	if err != nil {
-		return file, nil, errdef.Errorf(errdef.ErrUsage, "%s: %w", file, err)
+		return nil, errdef.Errorf(errdef.ErrUsage, "%s: %w", file, err)
 	}
 	next, err := of.WithText(after)
 	if err != nil {
-		return file, nil, err
+		return nil, err
 	}
 	lock, changes, err := c.newLock(ctx, next, LockOptions{}, nil)
 	if err != nil {
-		return file, nil, err
+		return nil, err
+	}
+	if now, err := readOrNil(file); err != nil || !bytes.Equal(now, before) {
+		return nil, errors.Join(err, errEdited)
 	}
 	if err := writeProjectFile(file, after); err != nil {
-		return file, nil, err
+		return nil, err
 	}
-	return file, changes, c.writeLock(next, lock)
+	if err := c.writeLock(next, lock); err != nil {
+		if before == nil {
+			return nil, errors.Join(err, os.Remove(file))
+		}
+		return nil, errors.Join(err, writeProjectFile(file, before))
+	}
+	return changes, nil
+}
+
+// readOrNil reads a file; nil when it is not there.
+func readOrNil(file string) ([]byte, error) {
+	text, err := os.ReadFile(file)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	return text, err
 }
 
 // lockProject keeps other processes from changing a project's files, so that
