@@ -123,6 +123,7 @@ func (f *fscker) choose() error {
 				}
 			}
 		}
+		f.findMissing()
 		for _, file := range f.damaged {
 			f.found(nil, "refs/"+file, errors.New("it does not say what a name stands for"))
 		}
@@ -155,6 +156,22 @@ func (f *fscker) choose() error {
 func isDigest(s string) bool {
 	_, _, ok := reference.SplitDigest(s)
 	return ok
+}
+
+// findMissing looks for names that lead to nothing: neither to a package nor to
+// an index of some.
+func (f *fscker) findMissing() {
+	seen := map[string]bool{}
+	for _, r := range f.Refs {
+		algorithm, encoded, ok := reference.SplitDigest(r.Digest)
+		if !ok || seen[r.Digest] || len(f.Of(r.Digest)) > 0 {
+			continue
+		}
+		seen[r.Digest] = true
+		if _, err := os.Lstat(blobPath(f.Store, r.Digest)); errors.Is(err, fs.ErrNotExist) {
+			f.found(nil, "blobs/"+algorithm+"/"+encoded, fmt.Errorf("it is missing, and %s stands for it", r.Name))
+		}
+	}
 }
 
 // found notes a difference.
@@ -298,7 +315,8 @@ func (f *fscker) repairBlob(ctx context.Context, d string) error {
 	good := func() error {
 		return f.again(ctx, func(ctx context.Context) error { return f.checkBlob(ctx, d) })
 	}
-	if good() == nil {
+	_, missing := os.Lstat(blobPath(f.Store, d))
+	if missing == nil && good() == nil {
 		return nil // it came with a package
 	}
 	var refs []store.Ref
@@ -322,7 +340,7 @@ func (f *fscker) repairBlob(ctx context.Context, d string) error {
 		if err := f.options.Repair(ctx, d, refs); err != nil {
 			return err
 		}
-	default:
+	case missing == nil:
 		r := &remover{store: f.Store, links: links{}}
 		return r.removeBlob(ctx, d, nil)
 	}
