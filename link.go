@@ -104,6 +104,7 @@ func (c *Client) resolver(target string) (*resolve.Resolver, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.warnStale(of)
 	return &resolve.Resolver{
 		Store:   c.store,
 		Target:  sync.OnceValues(func() (Platform, error) { return platform.Target(target) }),
@@ -112,6 +113,17 @@ func (c *Client) resolver(target string) (*resolve.Resolver, error) {
 		Locked:  c.Locked,
 		Foreign: project.Foreign("."),
 	}, nil
+}
+
+// warnStale tells the user of a lock that does not go with the project file, which
+// then is not what decides on all.
+func (c *Client) warnStale(of *project.Project) {
+	if lock, err := of.Lock(); c.Locked || err != nil || lock == nil {
+		return
+	}
+	if err := of.CheckLock(); err != nil {
+		c.warn(err.Error())
+	}
 }
 
 func (o LinkOptions) checkFormat() error {

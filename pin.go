@@ -134,6 +134,8 @@ type goSource struct {
 	// By the text of a name that is a package's:
 	refs   map[string]reference.Reference
 	pinned map[string]string // what it should be; empty when that is not known
+
+	overridden map[reference.Reference]bool // those that the project links another for
 }
 
 func readGoSource(path string) (*goSource, error) {
@@ -141,7 +143,7 @@ func readGoSource(path string) (*goSource, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &goSource{path: path, text: text, refs: map[string]reference.Reference{}, pinned: map[string]string{}}
+	s := &goSource{path: path, text: text, refs: map[string]reference.Reference{}, pinned: map[string]string{}, overridden: map[reference.Reference]bool{}}
 	if s.names, err = gosource.Names(path, text); err != nil {
 		return nil, err
 	}
@@ -162,7 +164,7 @@ func (s *goSource) pin(digests map[reference.Reference]string, move bool) {
 	for name, ref := range s.refs {
 		digest, known := digests[tagOf(ref)]
 		switch {
-		case ref.Digest != "" && !(known && move):
+		case s.overridden[ref], ref.Digest != "" && !(known && move):
 			s.pinned[name] = name
 		case known:
 			// In the user's own words, short forms and all.
@@ -227,6 +229,9 @@ func (c *Client) pinDigests(ctx context.Context, sources []*goSource, options Pi
 			switch {
 			case err != nil:
 				return nil, err
+			case own.Overridden(ref):
+				c.warn(fmt.Sprintf("%s is not pinned: the project links %s in its place, whatever digest it has", ref, own.Overrides[ref.Name()]))
+				source.overridden[ref] = true
 			case tag.Tag == "" || !options.Update && (ref.Digest != "" || options.Check):
 			case locked != nil:
 				digests[tag] = locked.Digest

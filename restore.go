@@ -67,6 +67,7 @@ func (c *Client) restore(ctx context.Context, patterns []string, options Restore
 	if err != nil {
 		return nil, err
 	}
+	c.warnStale(own)
 	asked, err := c.asked(ctx, own, patterns, target, options.Tags)
 	if err != nil {
 		return nil, err
@@ -178,8 +179,12 @@ func (r *restorer) restore(ctx context.Context, name string, by asker) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, node := range all {
-		key := node.Package.Digest + " " + node.Name
-		r.all[key] = Restored{Package: *toPackage(node.Name, node.Package), Fetched: r.fetched[node.Package.Digest] || fetched.digests[node.Package.Digest] || r.all[key].Fetched}
+		name := node.Name
+		if node.Ref.Repository != "" {
+			name = node.Ref.String() // with the project's overrides
+		}
+		key := node.Package.Digest + " " + name
+		r.all[key] = Restored{Package: *toPackage(name, node.Package), Fetched: r.fetched[node.Package.Digest] || fetched.digests[node.Package.Digest] || r.all[key].Fetched}
 	}
 	return nil
 }

@@ -194,5 +194,5 @@ func read(t *testing.T, s *program.Session, path string) string {
 // read-only.
 func empty(t *testing.T, s *program.Session, dir string) {
 	t.Helper()
-	s.Run("sh", "-c", `chmod -R u+w "$1" && rm -rf "$1"`, "empty", dir).OK()
+	s.Run("sh", "-c", `test ! -e "$1" || chmod -R u+w "$1" && rm -rf "$1"`, "empty", dir).OK()
 }

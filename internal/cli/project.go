@@ -143,6 +143,8 @@ func changeLine(c ocipkg.LockChange) string {
 		return fmt.Sprintf("+ %s %s", c.Name, c.After)
 	case c.After == "":
 		return fmt.Sprintf("- %s %s", c.Name, c.Before)
+	case c.Before == c.After:
+		return fmt.Sprintf("~ %s %s, other builds", c.Name, c.After)
 	}
 	return fmt.Sprintf("~ %s %s → %s", c.Name, c.Before, c.After)
 }
@@ -168,7 +170,7 @@ is marked with (*) is shown above with what it requires.`,
 			}
 			var b strings.Builder
 			for _, root := range roots {
-				b.WriteString(root.Alias + " = ")
+				b.WriteString(printable(root.Alias) + " = ")
 				writeNode(&b, root, "")
 			}
 			return a.result(cmd, strings.TrimSuffix(b.String(), "\n"))

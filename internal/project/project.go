@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/pelletier/go-toml/v2"
 
@@ -135,7 +136,7 @@ func overrides(table map[string]string) (map[string]reference.Reference, error) 
 // checkAlias tells whether a dependency can go by that name in all build
 // systems.
 func checkAlias(alias string) error {
-	if alias == "" || strings.ContainsAny(alias, "/ \t\n\"'\\$") || strings.HasPrefix(alias, "-") {
+	if alias == "" || strings.ContainsAny(alias, "/ \"'\\$") || strings.ContainsFunc(alias, func(r rune) bool { return !unicode.IsPrint(r) }) || strings.HasPrefix(alias, "-") {
 		return errdef.Errorf(errdef.ErrUsage, "the dependency %q: an alias has no blank, slash or quote in it and does not begin with a dash", alias)
 	}
 	return nil
