@@ -25,7 +25,10 @@ const prompt = 3 * time.Second
 // directories as they were and the store without anything half-made.
 func checkInterrupted(t *testing.T, s *program.Session, r *program.Result, before tree.Tree) {
 	t.Helper()
-	r.Fails(interrupted, "interrupted")
+	// On a busy machine the signal may come before the program has begun.
+	if begun := r.ExitCode != -1 || r.Stdout+r.Stderr != ""; begun {
+		r.Fails(interrupted, "interrupted")
+	}
 	tree.Check(t, "the working directory", tree.Of(t, s.Dir), before)
 	tree.Check(t, "TMPDIR", tree.Of(t, s.Temp), tree.Tree{})
 	storetest.CheckTmpEmpty(t, storetest.Dir(s))
