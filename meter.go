@@ -11,22 +11,25 @@ import (
 // meter counts the bytes of a transfer.
 type meter struct {
 	report func(done, total int64)
-	total  int64
+	total  atomic.Int64
 	done   atomic.Int64
 }
 
 func newMeter(report func(done, total int64), descs []Descriptor) *meter {
 	m := &meter{report: report}
 	for _, desc := range descs {
-		m.total += desc.Size
+		m.expect(desc.Size)
 	}
 	return m
 }
 
+// expect adds bytes to those that there are in all.
+func (m *meter) expect(n int64) { m.total.Add(n) }
+
 func (m *meter) add(n int64) {
 	done := m.done.Add(n)
 	if m.report != nil && n > 0 {
-		m.report(done, m.total)
+		m.report(done, m.total.Load())
 	}
 }
 

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/opencontainers/go-digest"
@@ -49,7 +51,10 @@ func (c *Client) Push(ctx context.Context, source string, names []string, option
 	if err != nil {
 		return nil, fmt.Errorf("push %s: %w", source, err)
 	}
-	l, root, err := c.openOrPack(ctx, source, len(refs) > 0, options)
+	if isDir(source) && len(refs) > 0 {
+		return c.pushDir(ctx, source, refs, options)
+	}
+	l, root, err := c.openOrPack(ctx, source, false, options)
 	if err != nil {
 		return nil, fmt.Errorf("push %s: %w", source, err)
 	}
@@ -63,15 +68,88 @@ func (c *Client) Push(ctx context.Context, source string, names []string, option
 			return nil, fmt.Errorf("push %s, by the name it carries: %w", source, err)
 		}
 	}
-	var done []Pushed
+	return c.pushAll(ctx, source, l, root, refs, nil)
+}
+
+// pushAll pushes a layout under names, behind what was pushed before.
+func (c *Client) pushAll(ctx context.Context, source string, from artifact.Fetcher, root Descriptor, refs []reference.Reference, done []Pushed) ([]Pushed, error) {
 	for _, ref := range refs {
-		pushed, err := c.pushTo(ctx, l, root, ref)
+		pushed, err := c.pushTo(ctx, from, root, ref)
 		if err != nil {
 			return done, fmt.Errorf("push %s to %s: %w", source, ref, err)
 		}
 		done = append(done, pushed)
 	}
 	return done, nil
+}
+
+// pushDir packs a directory and pushes it under the first name meanwhile: a layer
+// is on its way while others are packed. The other names get what is there then.
+func (c *Client) pushDir(ctx context.Context, dir string, refs []reference.Reference, options PackOptions) ([]Pushed, error) {
+	p := c.pushInto(refs[0])
+	l, root, err := p.pack(ctx, dir, refs[0].Tag, options)
+	if err != nil {
+		return nil, fmt.Errorf("push %s to %s: %w", dir, refs[0], err)
+	}
+	defer l.Close()
+	if p.standing(ctx, refs[0].Tag).root.Digest != root.Digest {
+		if err = p.plan(ctx, l, root); err == nil {
+			err = p.send(ctx, refs[0].Tag)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("push %s to %s: %w", dir, refs[0], err)
+	}
+	return c.pushAll(ctx, dir, l, root, refs[1:], []Pushed{p.pushed(refs[0], root)})
+}
+
+// pack packs a directory into a temporary layout, and sends each blob as soon as
+// it is made.
+func (p *push) pack(ctx context.Context, dir, tag string, options PackOptions) (*sourceLayout, Descriptor, error) {
+	p.meter = newMeter(p.client.Progress, nil)
+	group, ctx := errgroup.WithContext(ctx)
+	slots := make(chan struct{}, uploads)
+	var l *sourceLayout
+	var root Descriptor
+	go p.standing(ctx, tag) // to be known by the time the first layer is made
+	group.Go(func() (err error) {
+		l, root, err = p.client.packTemp(ctx, dir, options, func(w *layout.Writer, desc Descriptor) {
+			if slices.Contains(artifact.ManifestTypes, desc.MediaType) || p.arrived[desc.Digest] {
+				return
+			}
+			p.arrived[desc.Digest] = true
+			p.meter.expect(desc.Size)
+			group.Go(func() error {
+				select {
+				case slots <- struct{}{}:
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+				defer func() { <-slots }()
+				if p.standing(ctx, tag).has[desc.Digest] {
+					p.meter.add(desc.Size)
+					return nil
+				}
+				return p.sendOnce(ctx, desc, nil, func() (io.ReadCloser, *metered, error) {
+					blob, err := w.Open(desc)
+					if err != nil {
+						return nil, nil, err
+					}
+					// Its digest was made of what was written there a moment ago.
+					counted := p.meter.reader(blob)
+					return readCloser{counted, blob}, counted, nil
+				})
+			})
+		})
+		return err
+	})
+	if err := group.Wait(); err != nil {
+		if l != nil {
+			l.Close()
+		}
+		return nil, root, err
+	}
+	return l, root, nil
 }
 
 func parseNames(names []string) ([]reference.Reference, error) {
@@ -129,7 +207,13 @@ func (c *Client) openOrPack(ctx context.Context, source string, named bool, opti
 	if !named {
 		return nil, Descriptor{}, errdef.Errorf(errdef.ErrUsage, "it is a directory of files; say what the package is called: ocipkg push %s NAME", source)
 	}
-	files, err := layer.Scan(source, isExecutable)
+	return c.packTemp(ctx, source, options, func(*layout.Writer, Descriptor) {})
+}
+
+// packTemp packs a directory into a temporary layout. Made is told of each blob
+// when it is there, one at a time.
+func (c *Client) packTemp(ctx context.Context, dir string, options PackOptions, made func(*layout.Writer, Descriptor)) (*sourceLayout, Descriptor, error) {
+	files, err := layer.Scan(dir, isExecutable)
 	if err != nil {
 		return nil, Descriptor{}, err
 	}
@@ -141,12 +225,11 @@ func (c *Client) openOrPack(ctx context.Context, source string, named bool, opti
 	if err != nil {
 		return nil, Descriptor{}, err
 	}
-	root, err := artifact.Build(ctx, w, spec)
-	if err != nil {
-		w.Close()
-		return nil, Descriptor{}, err
+	var l *layout.Layout
+	root, err := artifact.Build(ctx, &watchedSink{Sink: w, made: func(desc Descriptor) { made(w, desc) }}, spec)
+	if err == nil {
+		l, err = w.Layout(root)
 	}
-	l, err := w.Layout(root)
 	if err != nil {
 		w.Close()
 		return nil, Descriptor{}, err
@@ -154,10 +237,45 @@ func (c *Client) openOrPack(ctx context.Context, source string, named bool, opti
 	return &sourceLayout{Layout: l, writer: w}, root, nil
 }
 
+// watchedSink tells of the blobs that come into a sink, one at a time.
+type watchedSink struct {
+	artifact.Sink
+	made func(Descriptor)
+	mu   sync.Mutex
+}
+
+func (s *watchedSink) Create() (artifact.Blob, error) {
+	blob, err := s.Sink.Create()
+	return &watchedBlob{blob, s}, err
+}
+
+type watchedBlob struct {
+	artifact.Blob
+	sink *watchedSink
+}
+
+func (b *watchedBlob) Commit(desc Descriptor) error {
+	if err := b.Blob.Commit(desc); err != nil {
+		return err
+	}
+	b.sink.mu.Lock()
+	defer b.sink.mu.Unlock()
+	b.sink.made(desc)
+	return nil
+}
+
 func (c *Client) pushTo(ctx context.Context, from artifact.Fetcher, root Descriptor, ref reference.Reference) (Pushed, error) {
 	p := c.pushInto(ref)
+	if p.standing(ctx, ref.Tag).root.Digest == root.Digest {
+		return p.pushed(ref, root), nil // it is there with all that it consists of
+	}
 	if err := p.plan(ctx, from, root); err != nil {
 		return Pushed{}, err
+	}
+	for _, desc := range p.blobs {
+		if p.standing(ctx, ref.Tag).has[desc.Digest] {
+			p.arrived[desc.Digest] = true
+		}
 	}
 	if err := p.send(ctx, ref.Tag); err != nil {
 		return Pushed{}, err
@@ -186,6 +304,9 @@ type push struct {
 	held      int // bytes of the manifests
 	blobs     []Descriptor
 	from      map[digest.Digest]artifact.Fetcher // where each blob is
+	arrived   map[digest.Digest]bool             // blobs that were sent while they were made, or known to be there
+	once      sync.Once
+	before    standing
 	meter     *meter
 	sent      atomic.Int64 // bytes of the blobs that the destination did not have
 	mounted   atomic.Int64 // bytes of the blobs that it took from another repository
@@ -194,7 +315,37 @@ type push struct {
 // pushInto starts a push to the repository of ref.
 func (c *Client) pushInto(ref reference.Reference) *push {
 	repo := c.registry.Repository(ref)
-	return &push{client: c, to: repo, repo: repo}
+	return &push{client: c, to: repo, repo: repo, arrived: map[digest.Digest]bool{}}
+}
+
+// standing is what a tag stands for before something is pushed to it.
+type standing struct {
+	root Descriptor // the zero value when that is nothing, or not known
+	has  map[digest.Digest]bool
+}
+
+// standing asks once what a tag stands for, and which blobs belong to that: a
+// registry keeps them while it has the manifest, so that nobody need ask for
+// each. When the registry does not say, the push will find out why.
+func (p *push) standing(ctx context.Context, tag string) standing {
+	p.once.Do(func() {
+		if tag == "" {
+			return
+		}
+		root, raw, err := p.repo.Find(p.repo.Writing(ctx), tag)
+		if err != nil {
+			return
+		}
+		p.before = standing{root, map[digest.Digest]bool{}}
+		manifest, err := artifact.ParseManifest(raw)
+		if artifact.IsIndex(root) || err != nil {
+			return
+		}
+		for _, desc := range append([]ocispec.Descriptor{manifest.Config}, manifest.Layers...) {
+			p.before.has[desc.Digest] = true
+		}
+	})
+	return p.before
 }
 
 // document is a manifest or an index with its bytes.
@@ -226,7 +377,7 @@ func (p *push) send(ctx context.Context, tag string) error {
 			tags = []string{tag}
 		}
 		if tags != nil && p.repo != nil {
-			if err := p.client.retireSlots(ctx, p.repo, tag, m.desc.Digest); err != nil {
+			if err := p.client.retireSlots(ctx, p.repo, tag, p.standing(ctx, tag).root, m.desc.Digest); err != nil {
 				return err
 			}
 		}
@@ -325,10 +476,11 @@ func origin(from artifact.Fetcher) *registry.Repository {
 
 // sendBlobs sends what the registry does not have, several at once.
 func (p *push) sendBlobs(ctx context.Context) error {
-	p.meter = newMeter(p.client.Progress, p.blobs)
+	left := slices.DeleteFunc(slices.Clone(p.blobs), func(desc Descriptor) bool { return p.arrived[desc.Digest] })
+	p.meter = newMeter(p.client.Progress, left)
 	workers, ctx := errgroup.WithContext(ctx)
 	workers.SetLimit(uploads)
-	for _, desc := range p.blobs {
+	for _, desc := range left {
 		workers.Go(func() error { return p.sendBlob(ctx, desc) })
 	}
 	return workers.Wait()
@@ -338,7 +490,7 @@ func (p *push) sendBlobs(ctx context.Context) error {
 // repository. A mirror that gives it with other bytes than it has is left out.
 func (p *push) sendBlob(ctx context.Context, desc Descriptor) error {
 	for {
-		err := p.trySendBlob(ctx, desc)
+		err := p.sendOnce(ctx, desc, origin(p.from[desc.Digest]), func() (io.ReadCloser, *metered, error) { return p.open(ctx, desc) })
 		from, ok := p.from[desc.Digest].(*mirror.Source)
 		if !errors.Is(err, ErrVerification) || !ok || !from.Distrust(err) {
 			return err
@@ -346,13 +498,15 @@ func (p *push) sendBlob(ctx context.Context, desc Descriptor) error {
 	}
 }
 
-func (p *push) trySendBlob(ctx context.Context, desc Descriptor) error {
+// sendOnce sends a blob that open gives, unless the registry has it, or can take
+// it from the repository from, where that is not nil.
+func (p *push) sendOnce(ctx context.Context, desc Descriptor, from *registry.Repository, open func() (io.ReadCloser, *metered, error)) error {
 	var last *metered
-	how, err := p.to.PushBlob(ctx, desc, origin(p.from[desc.Digest]), func() (io.ReadCloser, error) {
+	how, err := p.to.PushBlob(ctx, desc, from, func() (io.ReadCloser, error) {
 		if last != nil { // the upload starts again, and so does its count
 			p.meter.add(-last.n)
 		}
-		blob, r, err := p.open(ctx, desc)
+		blob, r, err := open()
 		last = r
 		return blob, err
 	})
@@ -368,6 +522,12 @@ func (p *push) trySendBlob(ctx context.Context, desc Descriptor) error {
 	}
 	p.meter.add(desc.Size)
 	return nil
+}
+
+// readCloser closes what is below what it reads.
+type readCloser struct {
+	io.Reader
+	io.Closer
 }
 
 // open gives a blob that verifies itself while it is sent, so that a damaged

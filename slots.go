@@ -185,16 +185,14 @@ func (s *slots) tagged(ctx context.Context, tag string) (slot string, m artifact
 	return slot, m, nil
 }
 
-// retireSlots empties the slots of the index under a tag, before something else,
-// of the digest next, is published under that: what they have is not to come back
-// when somebody adds to it. Registries may refuse to delete a tag, so that an empty index takes the
-// package's place. It asks no more than what the tag stands for when that is no
-// index.
-func (c *Client) retireSlots(ctx context.Context, repo *registry.Repository, tag string, next digest.Digest) error {
+// retireSlots empties the slots of root, an index under a tag, before something
+// else, of the digest next, is published under that: what they have is not to come
+// back when somebody adds to it. Registries may refuse to delete a tag, so that an
+// empty index takes the package's place. It asks nothing when root is no index.
+func (c *Client) retireSlots(ctx context.Context, repo *registry.Repository, tag string, root Descriptor, next digest.Digest) error {
 	ctx = repo.Writing(ctx)
-	root, err := repo.Resolve(ctx, tag)
-	if err != nil || !artifact.IsIndex(root) || root.Digest == next {
-		return nil // if the registry cannot be asked, the push will say so
+	if !artifact.IsIndex(root) || root.Digest == next {
+		return nil
 	}
 	s := &slots{client: c, repo: repo, tag: tag, known: map[digest.Digest]artifact.Member{}}
 	tags, err := repo.Tags(ctx)

@@ -159,6 +159,11 @@ func (b *blob) Commit(desc ocispec.Descriptor) error {
 	return nil
 }
 
+// Open gives a blob that was committed.
+func (w *Writer) Open(desc ocispec.Descriptor) (*os.File, error) {
+	return os.Open(filepath.Join(w.dir, filepath.FromSlash(blobName(desc.Digest))))
+}
+
 // moveTo moves the file of a blob to its place in the layout dir.
 func moveTo(dir string, d digest.Digest, from string) error {
 	to := filepath.Join(dir, filepath.FromSlash(blobName(d)))
