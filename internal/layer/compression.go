@@ -3,6 +3,7 @@ package layer
 import (
 	"fmt"
 	"io"
+	"io/fs"
 	"sync"
 	"time"
 
@@ -24,7 +25,7 @@ const (
 )
 
 const (
-	writeWindow = 8 << 20  // bytes a reader of ours must hold for each layer
+	writeWindow = 4 << 20  // bytes a reader of ours must hold for each layer; twice as many make one layer in 2,000 smaller
 	readWindow  = 64 << 20 // bytes we are ready to hold for a layer of others
 )
 
@@ -67,7 +68,7 @@ func encoder() (*zstd.Encoder, error) {
 		return e, nil
 	}
 	// One goroutine a layer: layers are what is packed in parallel.
-	return zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(writeWindow), zstd.WithLowerEncoderMem(true))
+	return zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(writeWindow))
 }
 
 // pooled is an encoder that goes back when it is closed.
@@ -80,16 +81,48 @@ func (p pooled) Close() error {
 	return err
 }
 
+// decoders keeps zstd decoders with their buffers, for the next layer.
+var decoders sync.Pool
+
+func decoder() (*zstd.Decoder, error) {
+	if d, ok := decoders.Get().(*zstd.Decoder); ok {
+		return d, nil
+	}
+	return zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(readWindow))
+}
+
+// pooledDecoder is a decoder that goes back when it is closed.
+type pooledDecoder struct{ d *zstd.Decoder }
+
+func (p *pooledDecoder) Read(b []byte) (int, error) {
+	if p.d == nil {
+		return 0, fs.ErrClosed
+	}
+	return p.d.Read(b)
+}
+
+func (p *pooledDecoder) Close() error {
+	if p.d != nil {
+		_ = p.d.Reset(nil) // it lets go of what it read
+		decoders.Put(p.d)
+		p.d = nil
+	}
+	return nil
+}
+
 // decompressor gives a reader of what r holds compressed. It reads r to its
 // end, through all the members or frames that there are.
 func (c Compression) decompressor(r io.Reader) (io.ReadCloser, error) {
 	switch c {
 	case Zstd:
-		d, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(readWindow))
+		d, err := decoder()
+		if err == nil {
+			err = d.Reset(r)
+		}
 		if err != nil {
 			return nil, err
 		}
-		return d.IOReadCloser(), nil
+		return &pooledDecoder{d}, nil
 	case Gzip:
 		return gzip.NewReader(r)
 	case None:
