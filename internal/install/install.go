@@ -112,6 +112,7 @@ func (in *installer) unpack(ctx context.Context, pkg *artifact.Package) (err err
 	}
 	defer root.Close()
 	tree := layer.NewTree(root, in.Limits)
+	defer tree.Close()
 	files, err := in.fill(ctx, tree, pkg)
 	if err != nil {
 		return err

@@ -62,6 +62,7 @@ func (t *Tree) hide(p string, number int) error {
 // remove takes p, with all below it, out of the tree.
 func (t *Tree) remove(p string) error {
 	if t.root != nil {
+		t.in.forget() // what comes in the place of a directory is another
 		if err := t.root.RemoveAll(p); err != nil {
 			return err
 		}

@@ -31,6 +31,7 @@ var DefaultLimits = Limits{Bytes: 64 << 30, Entries: 2 << 20, Ratio: 1000, Unrat
 // layers may be expanded at once; they are applied one after the other.
 type Tree struct {
 	root   *os.Root // nil when the tree is only listed
+	in     handles  // of root
 	limits Limits
 	files  map[string]*File // what Apply and AddFile unpacked
 
@@ -48,7 +49,7 @@ type directory struct {
 
 // NewTree starts a tree in root, an empty directory.
 func NewTree(root *os.Root, limits Limits) *Tree {
-	return &Tree{root: root, limits: limits, dirs: map[string]*directory{".": {names: map[string]bool{}}}, files: map[string]*File{}}
+	return &Tree{root: root, in: handles{root: root}, limits: limits, dirs: map[string]*directory{".": {names: map[string]bool{}}}, files: map[string]*File{}}
 }
 
 // create makes one entry and copies a regular file's content, also to sum
@@ -75,7 +76,7 @@ func (t *Tree) place(f File, content io.Reader, sum io.Writer) error {
 	if t.root == nil {
 		return nil
 	}
-	return t.root.Symlink(f.Target, p)
+	return t.in.symlink(f.Target, p)
 }
 
 // count holds the tree to its limits before anything is written.
@@ -107,7 +108,7 @@ func (t *Tree) writeFile(p string, f File, content io.Reader, sum io.Writer) (er
 		return copyExactly(sum, content, f)
 	}
 	mode := StoredMode(f.Mode)
-	file, err := t.root.OpenFile(p, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	file, err := t.in.create(p, mode)
 	if err != nil {
 		return err
 	}
@@ -180,7 +181,7 @@ func (t *Tree) mkdir(dir string) error {
 	if t.root == nil {
 		return nil
 	}
-	err := t.root.Mkdir(dir, 0o755)
+	err := t.in.mkdir(dir)
 	if !errors.Is(err, fs.ErrExist) {
 		return err
 	}
@@ -191,12 +192,16 @@ func (t *Tree) mkdir(dir string) error {
 	return err
 }
 
-// Seal makes every directory of the tree read-only.
+// Seal makes every directory of the tree read-only. Nothing can be added then.
 func (t *Tree) Seal() error {
+	defer t.Close()
 	for dir := range t.dirs {
-		if err := t.root.Chmod(dir, 0o555); err != nil {
+		if err := t.in.chmod(dir, 0o555); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// Close closes what the tree has open, but for its root.
+func (t *Tree) Close() { t.in.forget() }
