@@ -106,6 +106,10 @@ func (c *Client) pushDir(ctx context.Context, dir string, refs []reference.Refer
 // pack packs a directory into a temporary layout, and sends each blob as soon as
 // it is made.
 func (p *push) pack(ctx context.Context, dir, tag string, options PackOptions) (*sourceLayout, Descriptor, error) {
+	spec, err := options.describeDir(dir)
+	if err != nil {
+		return nil, Descriptor{}, err
+	}
 	p.meter = newMeter(p.client.Progress, nil)
 	group, ctx := errgroup.WithContext(ctx)
 	slots := make(chan struct{}, uploads)
@@ -113,7 +117,7 @@ func (p *push) pack(ctx context.Context, dir, tag string, options PackOptions) (
 	var root Descriptor
 	go p.standing(ctx, tag) // to be known by the time the first layer is made
 	group.Go(func() (err error) {
-		l, root, err = p.client.packTemp(ctx, dir, options, func(w *layout.Writer, desc Descriptor) {
+		l, root, err = packTemp(ctx, spec, func(w *layout.Writer, desc Descriptor) {
 			if slices.Contains(artifact.ManifestTypes, desc.MediaType) || p.arrived[desc.Digest] {
 				return
 			}
@@ -207,20 +211,26 @@ func (c *Client) openOrPack(ctx context.Context, source string, named bool, opti
 	if !named {
 		return nil, Descriptor{}, errdef.Errorf(errdef.ErrUsage, "it is a directory of files; say what the package is called: ocipkg push %s NAME", source)
 	}
-	return c.packTemp(ctx, source, options, func(*layout.Writer, Descriptor) {})
+	spec, err := options.describeDir(source)
+	if err != nil {
+		return nil, Descriptor{}, err
+	}
+	return packTemp(ctx, spec, func(*layout.Writer, Descriptor) {})
 }
 
-// packTemp packs a directory into a temporary layout. Made is told of each blob
-// when it is there, one at a time.
-func (c *Client) packTemp(ctx context.Context, dir string, options PackOptions, made func(*layout.Writer, Descriptor)) (*sourceLayout, Descriptor, error) {
+// describeDir lists the files of a directory, and reads off them what they are
+// for and how they are linked.
+func (o PackOptions) describeDir(dir string) (artifact.Spec, error) {
 	files, err := layer.Scan(dir, isExecutable)
 	if err != nil {
-		return nil, Descriptor{}, err
+		return artifact.Spec{}, err
 	}
-	spec, err := options.describe(files)
-	if err != nil {
-		return nil, Descriptor{}, err
-	}
+	return o.describe(files)
+}
+
+// packTemp packs files into a temporary layout. Made is told of each blob when it
+// is there, one at a time.
+func packTemp(ctx context.Context, spec artifact.Spec, made func(*layout.Writer, Descriptor)) (*sourceLayout, Descriptor, error) {
 	w, err := layout.CreateTemp()
 	if err != nil {
 		return nil, Descriptor{}, err
