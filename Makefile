@@ -1,12 +1,15 @@
 # make demo    the whole way of a package, from a C file to a program that runs
 # make test    every check and test; with INSTALL=1 it installs the tools first
 # make soak    what takes longer: fuzzing, and the tests over and over
+# make bench   measures beside other tools and writes docs/benchmarks.md, in
+#              half an hour or more; with INSTALL=1 it installs them first.
+#              bench-quick takes a tenth of everything and minutes
 
 GOTESTSUM   := go run gotest.tools/gotestsum@v1.13.0 --format pkgname --
 STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
-MODULES     := . e2e examples/quickstart
+MODULES     := . bench e2e examples/quickstart
 
-.PHONY: build demo test tools lint soak
+.PHONY: build demo test tools lint soak bench bench-quick
 
 build:
 	go build -o bin/ ./cmd/...
@@ -33,3 +36,9 @@ soak:
 	go test -race -count=5 ./...
 	cd e2e && go test -count=5 -timeout 60m ./...
 	cd e2e && OCIPKG_SOAK=1 go test -timeout 60m ./detection ./upkeep
+
+bench:
+	cd bench && go run .
+
+bench-quick:
+	cd bench && go run . -quick

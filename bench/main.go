@@ -113,6 +113,9 @@ func run(ctx context.Context) error {
 	if slices.Equal(names, []string{"profile"}) {
 		return b.profile(ctx, *set)
 	}
+	if err := b.describe(ctx); err != nil {
+		return err
+	}
 	for _, s := range sections {
 		if len(names) > 0 && !slices.Contains(names, s.name) {
 			continue
@@ -149,7 +152,7 @@ func (b *bench) place(work string) error {
 
 // build makes our programs from the checkout.
 func (b *bench) build(ctx context.Context) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", b.ours+string(filepath.Separator), "./cmd/...")
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", b.ours+string(filepath.Separator), "./cmd/...")
 	cmd.Dir = b.root
 	if output, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the programs: %w\n%s", err, output)

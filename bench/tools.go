@@ -95,9 +95,9 @@ crane append --insecure --oci-empty-base -f layer.tar.gz -t "$REG/$REPO:1"`,
 		Name: "regctl, directory",
 		Push: `cd "$(dirname "$SET")" && regctl --host "reg=$REG,tls=disabled" artifact put \
 	--artifact-type application/vnd.example.bench --file-title -f "$(basename "$SET")" "$REG/$REPO:1"`,
-		Pull:  `regctl --host "reg=$REG,tls=disabled" artifact get -o "$OUT" "$REG/$REPO:1"`,
-		Tree:  `echo "$OUT/$(basename "$SET")"`,
-		Modes: true,
+		Pull: `regctl --host "reg=$REG,tls=disabled" artifact get -o "$OUT" "$REG/$REPO:1"`,
+		Tree: `echo "$OUT/$(basename "$SET")"`,
+		// It unpacks without executable bits.
 	},
 	{
 		Name: "umoci and skopeo",

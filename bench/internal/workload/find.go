@@ -115,11 +115,13 @@ func thisMachine() (machine, error) {
 }
 
 // runs tells whether a file is a program or a library for the machine. Archives
-// are told by their directory.
+// are told by their directory, which must be that of Debian for the machine or
+// rustc's.
 func (m machine) runs(name string) bool {
 	of, ok := readMachine(name)
 	if !ok {
-		return isArchive(name) && strings.Contains(filepath.Dir(name), m.name+"-") && !strings.Contains(name, "mingw")
+		dir := filepath.Base(strings.TrimSuffix(filepath.Dir(name), "/lib"))
+		return strings.HasPrefix(dir, m.name+"-") && strings.Contains(dir, "linux") && isArchive(name)
 	}
 	of.name = m.name
 	return of == m
