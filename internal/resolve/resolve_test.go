@@ -21,7 +21,7 @@ import (
 // world is a registry's worth of packages, by name, with what each requires: the
 // names of others, which may have a tag.
 type world struct {
-	t     *testing.T
+	t     testing.TB
 	store *store.Store
 	needs map[string][]string
 	// tags says which package a repository has under a tag, as repository:tag;
@@ -74,7 +74,7 @@ func (w *world) Fetch(ctx context.Context, ref reference.Reference, _ platform.P
 	return w.store.Package(w.digest(name))
 }
 
-func newWorld(t *testing.T, needs map[string][]string) (*world, *Resolver) {
+func newWorld(t testing.TB, needs map[string][]string) (*world, *Resolver) {
 	t.Helper()
 	s, err := store.Open(t.TempDir())
 	if err != nil {
