@@ -184,15 +184,15 @@ A package of %d files and %s MB, of which one library of %s MB has 64 KiB of oth
 
 `, c.Files, megabytes(c.Bytes), megabytes(c.Library), plot.Number(float64(c.Compressed)))
 	var rows [][]string
-	var cold measure.Costs
+	cold := map[bool]measure.Costs{}
 	for _, s := range c.Steps {
-		verb, _, _ := strings.Cut(s.Name, " ")
-		if i := slices.IndexFunc(c.Steps, func(s step) bool { return strings.HasPrefix(s.Name, strings.TrimSuffix(verb, ",")) }); i >= 0 {
-			cold = c.Steps[i].Costs
+		push := strings.HasPrefix(s.Name, "push")
+		if cold[push] == nil {
+			cold[push] = s.Costs // the first of its kind
 		}
 		of := span(s.Costs)
 		rows = append(rows, []string{
-			s.Name, seconds(of.Median), seconds(of.Low) + " – " + seconds(of.High), ratio(s.Costs.Ratio(cold)), seconds(s.Costs.CPU()),
+			s.Name, seconds(of.Median), seconds(of.Low) + " – " + seconds(of.High), ratio(s.Costs.Ratio(cold[push])), seconds(s.Costs.CPU()),
 			plot.Number(float64(s.Traffic.Sent)), plot.Number(float64(s.Traffic.Received)), fmt.Sprint(s.Traffic.Requests),
 		})
 	}

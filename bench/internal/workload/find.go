@@ -41,6 +41,9 @@ func find(ctx context.Context, shape Shape) ([]candidate, error) {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
+			if entry.Name() == "testdata" && !shape.Binary {
+				return fs.SkipDir // programs for other machines, among much else
+			}
 			if !entry.Type().IsRegular() {
 				return nil
 			}
@@ -121,7 +124,7 @@ func (m machine) runs(name string) bool {
 	of, ok := readMachine(name)
 	if !ok {
 		dir := filepath.Base(strings.TrimSuffix(filepath.Dir(name), "/lib"))
-		return strings.HasPrefix(dir, m.name+"-") && strings.Contains(dir, "linux") && isArchive(name)
+		return strings.HasPrefix(dir, m.name+"-") && strings.HasSuffix(dir, "linux-gnu") && isArchive(name)
 	}
 	of.name = m.name
 	return of == m
