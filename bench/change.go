@@ -52,7 +52,7 @@ func (b *bench) change(ctx context.Context) error {
 	}
 	c := change{Files: len(set.Files), Bytes: set.Bytes, Steps: changeSteps()}
 	changed := filepath.Join(b.work, "changed", set.Name)
-	if c.Library, err = changeOne(set, changed, set.Bytes/200); err != nil {
+	if c.Library, err = changeOne(set, changed, max(set.Bytes/200, 2e6)); err != nil {
 		return err
 	}
 	if c.Compressed, err = b.compressed(ctx, filepath.Join(b.work, "changed", "library")); err != nil {

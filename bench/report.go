@@ -98,6 +98,7 @@ blob* is the registry's own cost: one file, made before, that nothing unpacks. W
 [bench/tools.go](../bench/tools.go).
 
 `)
+	d.short(all)
 	for _, c := range all {
 		if c.Registry == distribution {
 			if err := d.comparison(c); err != nil {
@@ -113,6 +114,28 @@ took 48.0 s to push 1,005 MB and 3.8 s to get them, and 4.0 s and 1.0 s for 5,00
 `)
 	d.second(all)
 	return nil
+}
+
+// short says in a table how we stand.
+func (d *document) short(all []comparison) {
+	d.printf("In short, the time that ocipkg takes as a part of that of others:\n\n")
+	head := []string{"ocipkg to"}
+	cells := map[string][]string{}
+	for _, c := range all {
+		if c.Registry != distribution {
+			continue
+		}
+		head = append(head, setTitle(c)+": push", "pull")
+		ours := c.find("ocipkg")
+		for _, r := range c.Rows {
+			cells[r.Tool] = append(cells[r.Tool], ratio(ours.Push.Ratio(r.Push)), ratio(ours.Pull.Ratio(r.Pull)))
+		}
+	}
+	var rows [][]string
+	for _, t := range tools[1:] {
+		rows = append(rows, append([]string{t.Name}, cells[t.Name]...))
+	}
+	d.table(head, rows)
 }
 
 // comparison writes one set's tables and picture.
@@ -138,7 +161,7 @@ func (d *document) comparison(c comparison) error {
 }
 
 func setTitle(c comparison) string {
-	return fmt.Sprintf("%s files, %s MB", plot.Number(float64(c.Files)), megabytes(c.Bytes))
+	return fmt.Sprintf("%s files, %s MB", plot.Count(int64(c.Files)), megabytes(c.Bytes))
 }
 
 // costCells are the cells of one tool up to its memory.
@@ -182,7 +205,7 @@ func (d *document) change() error {
 A package of %d files and %s MB, of which one library of %s MB has 64 KiB of other bytes in the next version; zstd -3 makes
 %s bytes of that library. *Ratio* is to the cold command.
 
-`, c.Files, megabytes(c.Bytes), megabytes(c.Library), plot.Number(float64(c.Compressed)))
+`, c.Files, megabytes(c.Bytes), megabytes(c.Library), plot.Count(c.Compressed))
 	var rows [][]string
 	cold := map[bool]measure.Costs{}
 	for _, s := range c.Steps {
@@ -193,7 +216,7 @@ A package of %d files and %s MB, of which one library of %s MB has 64 KiB of oth
 		of := span(s.Costs)
 		rows = append(rows, []string{
 			s.Name, seconds(of.Median), seconds(of.Low) + " – " + seconds(of.High), ratio(s.Costs.Ratio(cold[push])), seconds(s.Costs.CPU()),
-			plot.Number(float64(s.Traffic.Sent)), plot.Number(float64(s.Traffic.Received)), fmt.Sprint(s.Traffic.Requests),
+			plot.Count(s.Traffic.Sent), plot.Count(s.Traffic.Received), fmt.Sprint(s.Traffic.Requests),
 		})
 	}
 	d.table([]string{"", "s", "spread", "ratio", "CPU", "bytes sent", "bytes received", "requests"}, rows)
@@ -215,13 +238,13 @@ func (d *document) startup() error {
 		}
 		rows = append(rows, plot.Row{Label: s.Command, Bold: strings.HasPrefix(s.Command, "ocipkg"), Spans: []plot.Span{of}})
 		cells = append(cells, []string{
-			s.Command, plot.Number(of.Median), plot.Number(of.Low) + " – " + plot.Number(of.High), plot.Number(1e3 * s.Costs.CPU()), megabytes(s.Costs.Peak()),
+			s.Command, plot.Number(of.Median), plot.Number(of.Low) + " – " + plot.Number(of.High), plot.Number(1e3 * s.Costs.CPU()),
 		})
 	}
 	if err := d.picture("startup", "Start-up", plot.Dots("Start-up", "milliseconds, median and nine tenths", []string{"wall"}, rows)); err != nil {
 		return err
 	}
-	d.table([]string{"", "ms", "nine tenths", "CPU", "memory"}, cells)
+	d.table([]string{"", "ms", "nine tenths", "CPU"}, cells)
 	return nil
 }
 
@@ -235,7 +258,7 @@ func (d *document) memory() error {
 	rows := make([][]string, len(all[0].Commands))
 	lines := make([]plot.Line, len(rows))
 	for _, m := range all {
-		head = append(head, fmt.Sprintf("%s MB, %s files", megabytes(m.Bytes), plot.Number(float64(m.Files))))
+		head = append(head, fmt.Sprintf("%s MB, %s files", megabytes(m.Bytes), plot.Count(int64(m.Files))))
 		for i, c := range m.Commands {
 			if rows[i] == nil {
 				rows[i] = []string{c.Command}
@@ -269,7 +292,7 @@ func (d *document) scaled(name, unit, title string, all []scaled) error {
 	rows := make([][]string, len(all[0].Commands))
 	lines := make([]plot.Line, len(rows))
 	for _, s := range all {
-		head = append(head, plot.Number(float64(s.Number)))
+		head = append(head, plot.Count(int64(s.Number)))
 		for i, c := range s.Commands {
 			if rows[i] == nil {
 				rows[i] = []string{c.Command}

@@ -140,13 +140,18 @@ func Number(v float64) string {
 	case v == 0:
 		return "0"
 	case v >= 100:
-		s := strconv.FormatFloat(math.Round(v), 'f', 0, 64)
-		for i := len(s) - 3; i > 0; i -= 3 {
-			s = s[:i] + "," + s[i:]
-		}
-		return s
+		return Count(int64(math.Round(v)))
 	}
 	return strconv.FormatFloat(v, 'f', max(0, 2-int(math.Floor(math.Log10(v)))), 64)
+}
+
+// Count writes a number of things, the thousands apart.
+func Count(n int64) string {
+	s := strconv.FormatInt(n, 10)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
 }
 
 // tick writes the label of a tick.

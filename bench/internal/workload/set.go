@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // Shape says what a set looks like.
@@ -117,7 +118,8 @@ func choose(candidates []candidate, shape Shape) ([]candidate, error) {
 }
 
 func (c candidate) copyTo(dir string) (File, error) {
-	f := File{Path: c.path[1:], Source: c.path, Exec: c.exec}
+	// As a package has them: lib/, include/, share/.
+	f := File{Path: strings.TrimPrefix(c.path[1:], "usr/"), Source: c.path, Exec: c.exec}
 	to := filepath.Join(dir, f.Path)
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 		return f, err
