@@ -99,9 +99,9 @@ func (b *bench) scalePackages(ctx context.Context, number int) (scaled, error) {
 	}
 	s := scaled{Number: number}
 	err = b.inTurn(ctx, tool{}, set, distribution, func(turn *turn) error {
-		_, err := turn.run(ctx, `
+		_, err := turn.run(ctx, linkable+`
 export OCIPKG_HOME=$OUT/store
-ocipkg --quiet push "$SET" "$REG/$REPO:1"
+ocipkg --quiet push package "$REG/$REPO:1"
 ocipkg --quiet get "$REG/$REPO:1" >digest
 `)
 		if err != nil {

@@ -60,6 +60,14 @@ func (b *bench) startup(ctx context.Context) error {
 	return b.save("startup", result)
 }
 
+// linkable makes a package of a set, with a library and a header.
+const linkable = `
+cp -r "$SET" package
+mkdir -p package/lib package/include
+printf '!<arch>\n' >package/lib/libbench.a
+touch package/include/bench.h
+`
+
 // prepareStartup puts a package with a library into the store, and a description
 // of the same where pkg-config finds it.
 func (b *bench) prepareStartup(ctx context.Context, dir, name, pc string, env []string) error {
@@ -70,14 +78,10 @@ func (b *bench) prepareStartup(ctx context.Context, dir, name, pc string, env []
 	if err := os.WriteFile(filepath.Join(pc, "bench.pc"), []byte(description), 0o644); err != nil {
 		return err
 	}
-	script := fmt.Sprintf(`
-cp -r %q package
-mkdir -p package/lib package/include
-printf '!<arch>\n' >package/lib/libbench.a
-touch package/include/bench.h
+	script := linkable + fmt.Sprintf(`
 ocipkg --quiet pack package package.tar -t %s
-ocipkg --quiet load package.tar`, dir, name)
-	_, err := measure.Run(ctx, measure.Command{Script: script, Dir: b.work, Env: env})
+ocipkg --quiet load package.tar`, name)
+	_, err := measure.Run(ctx, measure.Command{Script: script, Dir: b.work, Env: append(env, "SET="+dir)})
 	return err
 }
 
