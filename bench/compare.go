@@ -40,6 +40,9 @@ func (b *bench) compare(ctx context.Context) error {
 	var all []comparison
 	for _, server := range []string{distribution, dockerRegistry} {
 		for _, shape := range []string{"big", "many", "small"} {
+			if b.quick && server != distribution && shape != "many" {
+				continue
+			}
 			set, err := b.set(ctx, shape)
 			if err != nil {
 				return err

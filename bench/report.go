@@ -256,15 +256,23 @@ func (d *document) memory() error {
 	d.printf("## Memory\n\nPeak memory in MB by the size of the package, and in parentheses the seconds; each command ran once, *load* and *get* into an empty store.\n\n")
 	head := []string{""}
 	rows := make([][]string, len(all[0].Commands))
-	lines := make([]plot.Line, len(rows))
+	var lines []plot.Line
+	for i, c := range all[0].Commands {
+		if !slices.Contains([]string{"push DIR", "push FILE", "get", "pack", "load", "copy"}, c.Command) {
+			continue // those that do not read the files
+		}
+		line := plot.Line{Label: c.Command}
+		for _, m := range all {
+			line.Points = append(line.Points, plot.Point{X: float64(m.Bytes) / 1e6, Y: float64(m.Commands[i].Cost.Peak) / 1e6})
+		}
+		lines = append(lines, line)
+	}
 	for _, m := range all {
 		head = append(head, fmt.Sprintf("%s MB, %s files", megabytes(m.Bytes), plot.Count(int64(m.Files))))
 		for i, c := range m.Commands {
 			if rows[i] == nil {
 				rows[i] = []string{c.Command}
 			}
-			lines[i].Label = c.Command
-			lines[i].Points = append(lines[i].Points, plot.Point{X: float64(m.Bytes) / 1e6, Y: float64(c.Cost.Peak) / 1e6})
 			rows[i] = append(rows[i], fmt.Sprintf("%s (%s)", megabytes(c.Cost.Peak), seconds(c.Cost.Wall)))
 		}
 	}

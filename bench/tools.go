@@ -37,13 +37,18 @@ put() { # FILE DIGEST
 }
 `
 
-const putManifest = `
+// putConfig sends the config that the manifest names, while the blob is made.
+const putConfig = `
 empty=sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a
 printf '{}' >config
-put config $empty
+put config $empty &
+`
+
+const putManifest = `
 type=application/vnd.oci.image.manifest.v1+json
 printf '{"schemaVersion":2,"mediaType":"%s","config":{"mediaType":"application/vnd.oci.empty.v1+json","digest":"%s","size":2},"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar+zstd","digest":"%s","size":%d}]}' \
 	$type $empty "$digest" "$(stat -c %s blob)" >manifest
+wait $!
 curl -fsS -o /dev/null -X PUT -H "Content-Type: $type" --data-binary @manifest "http://$REG/v2/$REPO/manifests/1"
 `
 
@@ -59,7 +64,7 @@ var tools = []tool{
 	},
 	{
 		Name: reference,
-		Push: putBlob + `
+		Push: putBlob + putConfig + `
 tar -C "$SET" -cf - . | zstd -q -3 -T2 | tee blob | openssl dgst -sha256 -r >sum
 digest=sha256:$(cut -d' ' -f1 sum)
 put blob $digest

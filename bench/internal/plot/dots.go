@@ -13,14 +13,18 @@ type Row struct {
 // Dots draws medians as dots with their spread as lines, a row for each thing
 // that was measured.
 func Dots(title, unit string, series []string, rows []Row) []byte {
-	const width, left, right, top, bottom = 820.0, 190.0, 30.0, 66.0, 48.0
+	const width, right, top, bottom = 820.0, 30.0, 66.0, 48.0
+	left := 60.0
+	for _, row := range rows {
+		left = max(left, textWidth(row.Label)*1.1+28)
+	}
 	between := 17*float64(len(series)) + 8
 	end := top + between*float64(len(rows))
 	c := newCanvas(width, end+bottom, title)
 	if len(series) > 1 {
 		c.legend(left, 50, series)
 	}
-	x := newAxis(spansOf(rows), left+6, width-right-58)
+	x := newAxis(spansOf(rows), left+6, width-right-58, 44)
 	for _, v := range x.ticks() {
 		c.line(x.at(v), top, x.at(v), end, grid, 1)
 		c.text(x.at(v), end+18, "middle", false, ink, tick(v))

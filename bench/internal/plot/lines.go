@@ -27,7 +27,7 @@ func Lines(title, xUnit, yUnit string, lines []Line) []byte {
 			xs, ys = append(xs, p.X), append(ys, p.Y)
 		}
 	}
-	x, y := newAxis(xs, left, width-right), newAxis(ys, height-bottom, top)
+	x, y := tightAxis(xs, left, width-right, 44), newAxis(ys, height-bottom, top, 20)
 	for _, v := range x.ticks() {
 		c.line(x.at(v), top, x.at(v), height-bottom, grid, 1)
 		c.text(x.at(v), height-bottom+18, "middle", false, ink, tick(v))
@@ -48,28 +48,33 @@ func Lines(title, xUnit, yUnit string, lines []Line) []byte {
 			c.dot(x.at(p.X), y.at(p.Y), colour(i))
 		}
 	}
-	c.endLabels(x, y, lines)
+	c.endLabels(x, y, lines, height-bottom)
 	return c.end()
 }
 
-// endLabels names each line at its last point, as far down as it must be so that
-// no two meet.
-func (c *canvas) endLabels(x, y axis, lines []Line) {
+// endLabels names each line at its last point, moved as far as it must be so that
+// no two meet and none is below bottom.
+func (c *canvas) endLabels(x, y axis, lines []Line, bottom float64) {
+	const apart = 17
 	type label struct {
-		at, x float64
-		line  int
+		at   float64
+		last Point
+		line int
 	}
 	var labels []label
 	for i, l := range lines {
 		last := l.Points[len(l.Points)-1]
-		labels = append(labels, label{y.at(last.Y), x.at(last.X), i})
+		labels = append(labels, label{y.at(last.Y), last, i})
 	}
 	slices.SortStableFunc(labels, func(a, b label) int { return cmp.Compare(a.at, b.at) })
-	free := 0.0
+	for i := 1; i < len(labels); i++ {
+		labels[i].at = max(labels[i].at, labels[i-1].at+apart)
+	}
+	for i := len(labels) - 1; i >= 0; i-- {
+		labels[i].at = min(labels[i].at, bottom)
+		bottom = labels[i].at - apart
+	}
 	for _, l := range labels {
-		at := max(l.at, free)
-		last := lines[l.line].Points[len(lines[l.line].Points)-1]
-		c.text(l.x+12, at+4.5, "start", false, colour(l.line), lines[l.line].Label+", "+Number(last.Y))
-		free = at + 17
+		c.text(x.at(l.last.X)+12, l.at+4.5, "start", false, colour(l.line), lines[l.line].Label+", "+Number(l.last.Y))
 	}
 }

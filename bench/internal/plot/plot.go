@@ -11,9 +11,9 @@ import (
 	"strings"
 )
 
-// The colours of series; they differ in lightness, too, for those who do not see
-// their hues. https://jfly.uni-koeln.de/color/
-var colours = []string{"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"}
+// The colours of series, which people who see fewer hues can tell apart, too, and
+// dark enough for text. After https://jfly.uni-koeln.de/color/
+var colours = []string{"#0072b2", "#d55e00", "#00845f", "#b8578f", "#8a5a00", "#555555"}
 
 const (
 	ink  = "#222222"
@@ -72,10 +72,20 @@ func colour(i int) string { return colours[i%len(colours)] }
 func textWidth(s string) float64 { return float64(len([]rune(s))) * size * 0.56 }
 
 // axis maps values to pixels, logarithmically.
-type axis struct{ low, high, from, to float64 }
+type axis struct {
+	low, high, from, to float64
+	room                float64 // pixels that a tick's label takes
+}
 
 // newAxis makes an axis that holds all values, to the next of 1, 2, 5.
-func newAxis(values []float64, from, to float64) axis {
+func newAxis(values []float64, from, to, room float64) axis {
+	a := tightAxis(values, from, to, room)
+	a.low, a.high = step(a.low, -1), step(a.high, 1)
+	return a.opened()
+}
+
+// tightAxis makes an axis that ends at the least and the greatest of values.
+func tightAxis(values []float64, from, to, room float64) axis {
 	low, high := math.Inf(1), math.Inf(-1)
 	for _, v := range values {
 		if v > 0 {
@@ -85,8 +95,11 @@ func newAxis(values []float64, from, to float64) axis {
 	if low > high {
 		low, high = 1, 10
 	}
-	a := axis{from: from, to: to}
-	a.low, a.high = step(low, -1), step(high, 1)
+	return axis{low, high, from, to, room}.opened()
+}
+
+// opened gives an axis of one value some width.
+func (a axis) opened() axis {
 	if a.low == a.high {
 		a.low, a.high = a.low/2, a.high*2
 	}
@@ -119,7 +132,7 @@ func (a axis) at(v float64) float64 {
 // alone where those would be too close.
 func (a axis) ticks() []float64 {
 	digits := []float64{1, 2, 5}
-	if math.Log10(a.high/a.low)*60 > math.Abs(a.to-a.from)/3 {
+	if math.Log10(a.high/a.low)*3*a.room > math.Abs(a.to-a.from) {
 		digits = digits[:1]
 	}
 	var ticks []float64

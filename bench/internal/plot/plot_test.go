@@ -20,7 +20,7 @@ func TestAnAxisHoldsAllAndHasRoundTicks(t *testing.T) {
 		{[]float64{2}, nil},
 		{nil, []float64{1, 2, 5, 10}},
 	} {
-		a := newAxis(test.values, 0, 600)
+		a := newAxis(test.values, 0, 600, 44)
 		if got := a.ticks(); test.ticks != nil && !slices.Equal(rounded(got), rounded(test.ticks)) {
 			t.Errorf("%v: ticks %v, want %v", test.values, got, test.ticks)
 		}
