@@ -39,7 +39,7 @@ type row struct {
 func (b *bench) compare(ctx context.Context) error {
 	var all []comparison
 	for _, server := range []string{distribution, dockerRegistry} {
-		for _, shape := range []string{"big", "many", "small"} {
+		for _, shape := range []string{"small", "many", "big"} {
 			if b.quick && server != distribution && shape != "many" {
 				continue
 			}
@@ -47,13 +47,11 @@ func (b *bench) compare(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			c, err := b.compareOne(ctx, set, server)
+			all = append(all, comparison{Set: set.Name, Files: len(set.Files), Bytes: set.Bytes, Registry: server})
+			// Saved after each round: it is long, and a part of it is worth something.
+			err = b.compareOne(ctx, set, &all[len(all)-1], func() error { return b.save("compare", all) })
 			if err != nil {
 				return fmt.Errorf("compare with the set %s and %s: %w", shape, server, err)
-			}
-			all = append(all, c)
-			if err := b.save("compare", all); err != nil {
-				return err
 			}
 		}
 	}
@@ -61,35 +59,38 @@ func (b *bench) compare(ctx context.Context) error {
 }
 
 // compareOne has the tools take turns: rounds are the outer loop, and each begins
-// with another tool, so that what the machine does meanwhile meets all alike.
-func (b *bench) compareOne(ctx context.Context, set *workload.Set, server string) (comparison, error) {
-	c := comparison{Set: set.Name, Files: len(set.Files), Bytes: set.Bytes, Registry: server}
+// with another tool, so that what the machine does meanwhile meets all alike. What
+// they move is counted first, for one registry, since it is the same for both.
+func (b *bench) compareOne(ctx context.Context, set *workload.Set, c *comparison, save func() error) error {
 	var taken []tool
 	for _, t := range tools {
-		if server == distribution || t.Short {
+		if c.Registry == distribution || t.Short {
 			taken = append(taken, t)
 			c.Rows = append(c.Rows, row{Tool: t.Name})
+		}
+	}
+	for at, t := range taken {
+		if c.Registry != distribution {
+			break
+		}
+		b.say("%s, %s, counted: %s", c.Registry, set.Name, t.Name)
+		if err := b.runCounted(ctx, t, set, c.Registry, &c.Rows[at]); err != nil {
+			return fmt.Errorf("%s: %w", t.Name, err)
 		}
 	}
 	for round := range b.rounds {
 		for i := range taken {
 			at := (i + round) % len(taken)
-			b.say("%s, %s, round %d of %d: %s", server, set.Name, round+1, b.rounds, taken[at].Name)
-			if err := b.runTimed(ctx, taken[at], set, server, &c.Rows[at]); err != nil {
-				return c, fmt.Errorf("%s: %w", taken[at].Name, err)
+			b.say("%s, %s, round %d of %d: %s", c.Registry, set.Name, round+1, b.rounds, taken[at].Name)
+			if err := b.runTimed(ctx, taken[at], set, c.Registry, &c.Rows[at]); err != nil {
+				return fmt.Errorf("%s: %w", taken[at].Name, err)
 			}
 		}
-	}
-	if server != distribution {
-		return c, nil // the same bytes are moved
-	}
-	for at, t := range taken {
-		b.say("%s, %s, counted: %s", server, set.Name, t.Name)
-		if err := b.runCounted(ctx, t, set, server, &c.Rows[at]); err != nil {
-			return c, fmt.Errorf("%s: %w", t.Name, err)
+		if err := save(); err != nil {
+			return err
 		}
 	}
-	return c, nil
+	return nil
 }
 
 // runTimed lets a tool push and pull once, with a new registry, and checks what

@@ -23,13 +23,12 @@ type environment struct {
 	Memory   int64          `json:"memory"` // bytes
 	System   string         `json:"system"`
 	Go       string         `json:"go"`
-	Rounds   int            `json:"rounds"`
 	Versions []peer.Version `json:"versions"`
 }
 
 // describe notes where the benchmarks run.
 func (b *bench) describe(ctx context.Context) error {
-	e := environment{Date: time.Now().UTC().Format("2006-01-02"), Cores: runtime.NumCPU(), Go: runtime.Version(), Rounds: b.rounds}
+	e := environment{Date: time.Now().UTC().Format("2006-01-02"), Cores: runtime.NumCPU(), Go: runtime.Version()}
 	var err error
 	if e.Versions, err = peer.Versions(ctx); err != nil {
 		return err

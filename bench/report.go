@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -68,14 +69,14 @@ func (d *document) head() error {
 	d.printf(`# Benchmarks
 
 `+"`make bench`"+` measures all of this and writes this page; how, and how to look closer, is in
-[bench/README.md](../bench/README.md). All tools take turns, in %d rounds, with a new registry on this machine's
+[bench/README.md](../bench/README.md). All tools take turns, round after round, with a new registry on this machine's
 loopback and empty directories each time. Times are medians of the wall time in seconds; CPU is that of the tool with all the
 programs it starts, without the registry's; memory is the peak of its largest process, in MB. After each pull all files
 were compared with those that were pushed.
 
 Measured on %s, commit %s, on %d cores of %s with %s GB of memory, %s, %s.
 
-`, e.Rounds, e.Date, e.Commit, e.Cores, e.CPU, plot.Number(float64(e.Memory)/1e9), e.System, e.Go)
+`, e.Date, e.Commit, e.Cores, e.CPU, plot.Number(float64(e.Memory)/1e9), e.System, e.Go)
 	var versions []string
 	for _, v := range e.Versions {
 		versions = append(versions, v.Program+" "+v.Version)
@@ -98,6 +99,9 @@ blob* is the registry's own cost: one file, made before, that nothing unpacks. W
 [bench/tools.go](../bench/tools.go).
 
 `)
+	// A set whose first round was not finished has nothing to show.
+	all = slices.DeleteFunc(all, func(c comparison) bool { return len(c.Rows[len(c.Rows)-1].Pull) == 0 })
+	slices.SortStableFunc(all, func(a, b comparison) int { return cmp.Compare(b.Bytes, a.Bytes) })
 	d.short(all)
 	for _, c := range all {
 		if c.Registry == distribution {
@@ -140,7 +144,7 @@ func (d *document) short(all []comparison) {
 
 // comparison writes one set's tables and picture.
 func (d *document) comparison(c comparison) error {
-	d.printf("### %s\n\n", setTitle(c))
+	d.printf("### %s\n\nIn %d rounds.\n\n", setTitle(c), len(c.Rows[0].Push))
 	var rows []plot.Row
 	for _, r := range c.Rows {
 		rows = append(rows, plot.Row{Label: r.Tool, Bold: r.Tool == "ocipkg", Spans: []plot.Span{span(r.Push), span(r.Pull)}})
