@@ -40,7 +40,7 @@ func (b *bench) compare(ctx context.Context) error {
 	var all []comparison
 	for _, server := range []string{distribution, dockerRegistry} {
 		for _, shape := range []string{"small", "many", "big"} {
-			if b.quick && server != distribution && shape != "many" {
+			if b.quick && server != distribution && shape != "many" || !chosen(b.only.sets, shape) {
 				continue
 			}
 			set, err := b.set(ctx, shape)
@@ -64,7 +64,7 @@ func (b *bench) compare(ctx context.Context) error {
 func (b *bench) compareOne(ctx context.Context, set *workload.Set, c *comparison, save func() error) error {
 	var taken []tool
 	for _, t := range tools {
-		if c.Registry == distribution || t.Short {
+		if (c.Registry == distribution || t.Short) && (t.Name == reference || chosen(b.only.tools, t.Name)) {
 			taken = append(taken, t)
 			c.Rows = append(c.Rows, row{Tool: t.Name})
 		}

@@ -53,6 +53,7 @@ type bench struct {
 	bin     string // the peers
 	ours    string // our programs
 	results string // what was measured, a file for each section
+	only    struct{ sets, tools string }
 }
 
 type section struct {
@@ -83,6 +84,8 @@ func run(ctx context.Context) error {
 	install := flag.Bool("install", os.Getenv("INSTALL") == "1", "install what is missing from Debian's packages")
 	work := flag.String("work", "", "directory for what a run writes and removes (default: in the cache)")
 	set := flag.String("set", "big", "the set of files to profile")
+	flag.StringVar(&b.only.sets, "sets", "", "compare with these sets alone, as small,many,big; the document goes into the cache")
+	flag.StringVar(&b.only.tools, "tools", "", "compare these tools alone, as ocipkg,pipeline; the document goes into the cache")
 	flag.Usage = func() { fmt.Fprint(os.Stderr, usage); flag.PrintDefaults() }
 	flag.Parse()
 	if b.rounds == 0 {
@@ -127,6 +130,10 @@ func run(ctx context.Context) error {
 	return b.report(ctx)
 }
 
+// partial tells whether some of the comparison is left out, so that what is
+// measured is not for the document.
+func (b *bench) partial() bool { return b.only.sets != "" || b.only.tools != "" }
+
 // place finds the directories of the checkout, from any directory in it.
 func (b *bench) place(work string) error {
 	text, err := exec.Command("go", "env", "GOMOD").Output()
@@ -141,7 +148,10 @@ func (b *bench) place(work string) error {
 	b.cache = filepath.Join(module, ".cache")
 	b.ours = filepath.Join(b.cache, "ocipkg")
 	b.results = filepath.Join(b.cache, "results")
-	if b.quick {
+	switch {
+	case b.partial():
+		b.results = filepath.Join(b.cache, "part")
+	case b.quick:
 		b.results = filepath.Join(b.cache, "quick")
 	}
 	if b.work = filepath.Join(b.cache, "work"); work != "" {
@@ -184,6 +194,11 @@ func (b *bench) set(ctx context.Context, name string) (*workload.Set, error) {
 		}
 	}
 	return workload.Make(ctx, filepath.Join(b.cache, "sets"), shape)
+}
+
+// chosen tells whether a list that was given, if any, has a name.
+func chosen(list, name string) bool {
+	return list == "" || slices.Contains(strings.Split(list, ","), name)
 }
 
 // env is the environment of what is measured: no more than it needs.

@@ -25,7 +25,7 @@ type document struct {
 // what was measured last.
 func (b *bench) report(context.Context) error {
 	docs := filepath.Join(b.root, "docs")
-	if b.quick {
+	if b.quick || b.partial() {
 		docs = b.results
 	}
 	d := &document{bench: b, dir: filepath.Join(docs, "benchmarks")}
@@ -131,12 +131,18 @@ func (d *document) short(all []comparison) {
 		}
 		head = append(head, setTitle(c)+": push", "pull")
 		ours := c.find("ocipkg")
+		if ours == nil {
+			continue
+		}
 		for _, r := range c.Rows {
 			cells[r.Tool] = append(cells[r.Tool], ratio(ours.Push.Ratio(r.Push)), ratio(ours.Pull.Ratio(r.Pull)))
 		}
 	}
 	var rows [][]string
 	for _, t := range tools[1:] {
+		if cells[t.Name] == nil {
+			continue
+		}
 		rows = append(rows, append([]string{t.Name}, cells[t.Name]...))
 	}
 	d.table(head, rows)
