@@ -97,6 +97,11 @@ func run(ctx context.Context) error {
 	if err := b.place(*work); err != nil {
 		return err
 	}
+	for _, name := range strings.Split(b.only.tools, ",") {
+		if name != "" && !slices.ContainsFunc(tools, func(t tool) bool { return t.Name == name }) {
+			return fmt.Errorf("there is no tool %q", name)
+		}
+	}
 	names := flag.Args()
 	if slices.Equal(names, []string{"report"}) {
 		return b.report(ctx)

@@ -81,14 +81,14 @@ wait $!
 		Short: true, Modes: true,
 	},
 	{
-		Name:  "oras, directory",
+		Name:  "oras directory",
 		Push:  `cd "$(dirname "$SET")" && oras push --plain-http --no-tty "$REG/$REPO:1" "$(basename "$SET")"`,
 		Pull:  `oras pull --plain-http --no-tty -o "$OUT" "$REG/$REPO:1"`,
 		Tree:  `echo "$OUT/$(basename "$SET")"`,
 		Short: true, Modes: true,
 	},
 	{
-		Name: "crane, tar.gz",
+		Name: "crane tar.gz",
 		Push: `
 tar -C "$SET" -czf layer.tar.gz .
 crane append --insecure --oci-empty-base -f layer.tar.gz -t "$REG/$REPO:1"`,
@@ -97,7 +97,7 @@ crane append --insecure --oci-empty-base -f layer.tar.gz -t "$REG/$REPO:1"`,
 		Modes: true,
 	},
 	{
-		Name: "regctl, directory",
+		Name: "regctl directory",
 		Push: `cd "$(dirname "$SET")" && regctl --host "reg=$REG,tls=disabled" artifact put \
 	--artifact-type application/vnd.example.bench --file-title -f "$(basename "$SET")" "$REG/$REPO:1"`,
 		Pull: `regctl --host "reg=$REG,tls=disabled" artifact get -o "$OUT" "$REG/$REPO:1"`,
@@ -118,14 +118,14 @@ umoci unpack --image in:1 "$OUT/bundle"`,
 		Modes: true,
 	},
 	{
-		Name:  "oras, tar.zst",
+		Name:  "oras tar.zst",
 		Push:  makeArchive + ` && oras push --plain-http --no-tty "$REG/$REPO:1" files.tar.zst`,
 		Pull:  `oras pull --plain-http --no-tty -o in "$REG/$REPO:1" && tar --zstd -xf in/files.tar.zst -C "$OUT"`,
 		Tree:  `echo "$OUT"`,
 		Modes: true,
 	},
 	{
-		Name: "regctl, tar.zst",
+		Name: "regctl tar.zst",
 		Push: makeArchive + ` && regctl --host "reg=$REG,tls=disabled" artifact put \
 	--artifact-type application/vnd.example.bench --file-title -f files.tar.zst "$REG/$REPO:1"`,
 		Pull: `mkdir in && regctl --host "reg=$REG,tls=disabled" artifact get -o in "$REG/$REPO:1" &&
@@ -134,7 +134,7 @@ umoci unpack --image in:1 "$OUT/bundle"`,
 		Short: true, Modes: true,
 	},
 	{
-		Name: "curl, a ready blob",
+		Name: "curl of a ready blob",
 		Prepare: `
 tar -C "$SET" -cf - . | zstd -q -3 -T2 >blob
 openssl dgst -sha256 -r blob >sum`,
