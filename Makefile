@@ -3,7 +3,7 @@
 # make soak    what takes longer: fuzzing, and the tests over and over
 # make bench   measures beside other tools and writes docs/benchmarks.md, in
 #              half an hour or more; with INSTALL=1 it installs them first.
-#              bench-quick takes a tenth of everything and minutes
+#              bench-quick takes a tenth or less of the files, and minutes
 
 GOTESTSUM   := go run gotest.tools/gotestsum@v1.13.0 --format pkgname --
 STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2

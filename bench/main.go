@@ -79,7 +79,7 @@ func main() {
 
 func run(ctx context.Context) error {
 	b := &bench{}
-	flag.BoolVar(&b.quick, "quick", false, "a tenth of everything; the document goes into the cache")
+	flag.BoolVar(&b.quick, "quick", false, "a tenth of the files, or a twentieth of their bytes; the document goes into the cache")
 	flag.IntVar(&b.rounds, "rounds", 0, "how often each tool runs (default 5, quick 3)")
 	install := flag.Bool("install", os.Getenv("INSTALL") == "1", "install what is missing from Debian's packages")
 	work := flag.String("work", "", "directory for what a run writes and removes (default: in the cache)")
@@ -185,18 +185,19 @@ var shapes = []workload.Shape{
 	{Name: "little", Files: 12, Bytes: 1e6, Largest: 400e3, Binary: true},
 }
 
-// set makes a set of files, in a quick run with a tenth of the bytes.
+// set makes a set of files, in a quick run with less of them or smaller ones.
 func (b *bench) set(ctx context.Context, name string) (*workload.Set, error) {
 	i := slices.IndexFunc(shapes, func(s workload.Shape) bool { return s.Name == name })
 	if i < 0 {
 		return nil, fmt.Errorf("there is no set %q", name)
 	}
 	shape := shapes[i]
-	if b.quick && shape.Bytes > 10e6 {
-		shape.Bytes, shape.Largest = shape.Bytes/10, shape.Largest/10
-		if shape.Files > 1000 {
-			shape.Files, shape.Largest = shape.Files/10, shape.Largest*10
-		}
+	switch {
+	case !b.quick || shape.Bytes < 10e6:
+	case shape.Binary:
+		shape.Bytes, shape.Largest = shape.Bytes/20, shape.Largest/20
+	default:
+		shape.Bytes, shape.Files = shape.Bytes/10, shape.Files/10
 	}
 	return workload.Make(ctx, filepath.Join(b.cache, "sets"), shape)
 }

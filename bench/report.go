@@ -77,6 +77,9 @@ were compared with those that were pushed.
 Measured on %s, commit %s, on %d cores of %s with %s GB of memory, %s, %s.
 
 `, e.Date, e.Commit, e.Cores, e.CPU, plot.Number(float64(e.Memory)/1e9), e.System, e.Go)
+	if d.bench.quick {
+		d.printf("This is a quick run, with sets of a tenth or a twentieth of the bytes that `make bench` takes: what a command costs to start counts for more.\n\n")
+	}
 	var versions []string
 	for _, v := range e.Versions {
 		versions = append(versions, v.Program+" "+v.Version)
