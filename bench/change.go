@@ -83,9 +83,7 @@ func (b *bench) change(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			t := tools[0]
-			t.Tree = `OCIPKG_HOME=$OUT/store ocipkg image-directory "$REG/$REPO:2"`
-			return turn.check(ctx, t, after)
+			return turn.check(ctx, tools[0], after)
 		})
 		if err != nil {
 			return fmt.Errorf("change a library: %w", err)
