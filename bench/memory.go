@@ -24,7 +24,7 @@ type measuredOnce struct {
 var memoryCommands = []struct{ title, script string }{
 	{"push DIR", `ocipkg --quiet push "$SET" "$REG/$REPO:1"`},
 	{"get", `ocipkg --quiet get "$REG/$REPO:1"`},
-	{"link --format cps", `ocipkg link --format cps --shared "$REG/$REPO:1"`},
+	{"link --format cps", `ocipkg link --format cps --shared --libc glibc:2.99 "$REG/$REPO:1"`}, // whatever the libraries need
 	{"list", `ocipkg list`},
 	{"store fsck", `ocipkg --quiet store fsck`},
 	{"inspect", `ocipkg inspect "$REG/$REPO:1"`},
