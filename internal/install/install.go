@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -47,6 +48,7 @@ type installer struct {
 	lock *store.Lock // on the package
 	from artifact.Fetcher
 	Options
+	owners owners
 }
 
 // Package makes sure that the package whose manifest desc names is in the
@@ -83,7 +85,7 @@ func Package(ctx context.Context, to *store.Store, from artifact.Fetcher, desc o
 	if options.Limits == (layer.Limits{}) {
 		options.Limits = layer.DefaultLimits
 	}
-	in := &installer{to, lock, from, options}
+	in := &installer{Store: to, lock: lock, from: from, Options: options}
 	if err := in.unpack(ctx, pkg); err != nil {
 		return nil, fmt.Errorf("unpack %s: %w", digest, err)
 	}
@@ -215,19 +217,7 @@ func (in *installer) adopt(tree *layer.Tree, d digest.Digest, files []layer.File
 		return false
 	}
 	defer lock.Release()
-	if _, err := in.Store.Package(owner); err != nil {
-		return false
-	}
-	have, err := ReadContents(in.Store, owner)
-	if err != nil {
-		return false
-	}
-	known := map[string]layer.File{}
-	for _, f := range have.Files {
-		if f.Layer < len(have.Layers) && have.Layers[f.Layer] == d {
-			known[f.Path] = f
-		}
-	}
+	known := in.filesOf(owner)[d]
 	if len(known) != len(files) {
 		return false // unpacked, the layer would be refused
 	}
@@ -237,4 +227,40 @@ func (in *installer) adopt(tree *layer.Tree, d digest.Digest, files []layer.File
 		}
 	}
 	return tree.Adopt(files, filepath.Join(in.PackageDir(owner), "root")) == nil
+}
+
+// owners are the packages in the store that layers are taken from.
+type owners struct {
+	mu    sync.Mutex
+	files map[string]map[digest.Digest]map[string]layer.File
+}
+
+// filesOf gives the files of a package in the store by layer and path. It is read
+// once: a new version of a package shares most of its layers with the one before.
+// That a file is there as listed is looked at when it is taken.
+func (in *installer) filesOf(owner string) map[digest.Digest]map[string]layer.File {
+	in.owners.mu.Lock()
+	defer in.owners.mu.Unlock()
+	if files, ok := in.owners.files[owner]; ok {
+		return files
+	}
+	files := map[digest.Digest]map[string]layer.File{}
+	have, err := ReadContents(in.Store, owner)
+	if _, there := in.Store.Package(owner); there == nil && err == nil {
+		for _, f := range have.Files {
+			if f.Layer >= len(have.Layers) {
+				continue
+			}
+			d := have.Layers[f.Layer]
+			if files[d] == nil {
+				files[d] = map[string]layer.File{}
+			}
+			files[d][f.Path] = f
+		}
+	}
+	if in.owners.files == nil {
+		in.owners.files = map[string]map[digest.Digest]map[string]layer.File{}
+	}
+	in.owners.files[owner] = files
+	return files
 }
