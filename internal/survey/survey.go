@@ -8,8 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/ocipkg/ocipkg/internal/binfmt"
 	"github.com/ocipkg/ocipkg/internal/errdef"
@@ -31,22 +34,36 @@ type compiled struct {
 
 // Of reads the compiled files among files.
 func Of(files []layer.File) (*Survey, error) {
-	s := &Survey{files: files}
-	for _, f := range files {
+	infos := make([]*binfmt.File, len(files))
+	var workers errgroup.Group
+	workers.SetLimit(min(runtime.GOMAXPROCS(0), maxWorkers))
+	for i, f := range files {
 		if !f.IsRegular() {
 			continue
 		}
-		info, err := Inspect(f.Source())
-		if errors.Is(err, binfmt.ErrNotBinary) || errors.Is(err, binfmt.ErrMalformed) {
-			continue // a header, say; or damaged, which the linker tells better
+		workers.Go(func() (err error) {
+			infos[i], err = Inspect(f.Source())
+			if errors.Is(err, binfmt.ErrNotBinary) || errors.Is(err, binfmt.ErrMalformed) {
+				infos[i], err = nil, nil // a header, say; or damaged, which the linker tells better
+			}
+			return err
+		})
+	}
+	if err := workers.Wait(); err != nil {
+		return nil, err
+	}
+	s := &Survey{files: files}
+	for i, info := range infos {
+		if info != nil {
+			s.compiled = append(s.compiled, compiled{files[i].Path, info})
 		}
-		if err != nil {
-			return nil, err
-		}
-		s.compiled = append(s.compiled, compiled{f.Path, info})
 	}
 	return s, nil
 }
+
+// maxWorkers bounds the files that are looked at at once, whose tables of names
+// are held in memory.
+const maxWorkers = 4
 
 // Inspect reads a file of this machine, with the errors of [binfmt.Inspect].
 func Inspect(name string) (*binfmt.File, error) {
