@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/near"
 	"github.com/ocipkg/ocipkg/internal/reference"
 )
 
@@ -104,35 +105,8 @@ func jsonKind(raw json.RawMessage) string {
 
 // unknownKey says which known key was probably meant.
 func unknownKey(key string, known []string) string {
-	best, distance := "", 4
-	for _, candidate := range known {
-		if d := editDistance(key, candidate); d < distance {
-			best, distance = candidate, d
-		}
+	if hint := near.Hint(key, known...); hint != "" {
+		return fmt.Sprintf("unknown key %q%s", key, hint)
 	}
-	if best == "" {
-		return fmt.Sprintf("unknown key %q; the known ones are %s", key, strings.Join(known, ", "))
-	}
-	return fmt.Sprintf("unknown key %q; did you mean %q?", key, best)
-}
-
-// editDistance is the Levenshtein distance in bytes.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			substituted := diagonal
-			if a[i] != b[j] {
-				substituted++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(substituted, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
+	return fmt.Sprintf("unknown key %q; the known ones are %s", key, strings.Join(known, ", "))
 }

@@ -31,8 +31,8 @@ func TestSettingsAreRead(t *testing.T) {
 func TestMistakesInSettingsAreExplained(t *testing.T) {
 	for metadata, words := range map[string][]string{
 		`{"ocipkg": "x"}`:                               {"must be a table, not a string"},
-		`{"ocipkg": {"registery": "x"}}`:                {`unknown key "registery"`, `did you mean "registry"?`},
-		`{"ocipkg": {"includes": []}}`:                  {`did you mean "include"?`},
+		`{"ocipkg": {"registery": "x"}}`:                {`unknown key "registery"`, `did you mean registry?`},
+		`{"ocipkg": {"includes": []}}`:                  {`did you mean include?`},
 		`{"ocipkg": {"colour": 1}}`:                     {`unknown key "colour"`, "include, registry"},
 		`{"ocipkg": {"registry": ["x"]}}`:               {"registry must be a string", "not a list"},
 		`{"ocipkg": {"registry": "https://ghcr.io/a"}}`: {"registry", "https://"},
