@@ -18,7 +18,6 @@ import (
 	"github.com/ocipkg/ocipkg/internal/layout"
 	"github.com/ocipkg/ocipkg/internal/reference"
 	"github.com/ocipkg/ocipkg/internal/registry"
-	"github.com/ocipkg/ocipkg/platform"
 )
 
 // CopyOptions say what is copied. The zero value copies all that there is.
@@ -225,16 +224,9 @@ func (p *push) planReferrers(ctx context.Context, from reader) ([]Descriptor, er
 // selectPlatforms gives of an index one of those packages alone that serve the
 // platforms, and of a package itself, if it serves them.
 func selectPlatforms(ctx context.Context, from artifact.Fetcher, root document, platforms []string) (document, error) {
-	var targets []Platform
-	for _, name := range platforms {
-		target, err := platform.Parse(name)
-		if err != nil {
-			return root, err
-		}
-		targets = append(targets, target)
-	}
-	if len(targets) == 0 {
-		return root, nil
+	targets, err := parsePlatforms(platforms)
+	if err != nil || len(targets) == 0 {
+		return root, err
 	}
 	if !artifact.IsIndex(root.desc) {
 		return root, checkFits(ctx, from, root, targets)

@@ -102,11 +102,7 @@ func mayStandFor(of *project.Project, text []byte, alias string, ref reference.R
 // newProjectHere gives the project that the working directory would be the root
 // of.
 func newProjectHere() (*project.Project, error) {
-	root := os.Getenv("OCIPKG_PROJECT")
-	if root == "" {
-		root = "."
-	}
-	root, err := filepath.Abs(root)
+	root, err := filepath.Abs(".")
 	return &project.Project{Root: root}, err
 }
 

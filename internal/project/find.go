@@ -99,10 +99,9 @@ func (p *Project) Locked(ref reference.Reference) (*LockedPackage, error) {
 // Find gives the project that a build in the directory dir is part of; nil when
 // there is none. It is the first of: the directory that OCIPKG_PROJECT names;
 // the nearest at or above dir, unless that is in source of others; under cargo,
-// the nearest above OUT_DIR. Looking
-// upwards ends at the first ocipkg.toml, at .git or go.mod, at the user's home,
-// and at a directory that belongs to somebody else; in one that everybody can
-// write to, a file of somebody else is passed over.
+// the nearest above OUT_DIR. Looking upwards ends at the first ocipkg.toml, at
+// .git or go.mod, at the user's home, and at a directory that belongs to somebody
+// else; in one that everybody can write to, a file of somebody else is passed over.
 func Find(dir string) (*Project, error) {
 	if named := os.Getenv("OCIPKG_PROJECT"); named != "" {
 		abs, err := filepath.Abs(named)
