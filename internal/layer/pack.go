@@ -8,12 +8,13 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/opencontainers/go-digest"
+
+	"github.com/ocipkg/ocipkg/internal/rawfile"
 )
 
 // Packed says what a layer became.
@@ -36,7 +37,7 @@ func Pack(ctx context.Context, w, plain io.Writer, files []*File, compression Co
 	if plain != nil {
 		archive = tar.NewWriter(io.MultiWriter(compressor, plain))
 	}
-	buf := make([]byte, 128<<10)
+	buf := make([]byte, copyBuffer)
 	for _, f := range files {
 		if err := ctx.Err(); err != nil {
 			return Packed{}, err
@@ -66,7 +67,7 @@ func add(archive *tar.Writer, f *File, buf []byte) error {
 	if err := archive.WriteHeader(header); err != nil {
 		return err
 	}
-	source, err := os.Open(f.source)
+	source, err := rawfile.Open(f.source)
 	if err != nil {
 		return err
 	}
@@ -85,9 +86,12 @@ func add(archive *tar.Writer, f *File, buf []byte) error {
 	return nil
 }
 
-// onlyReader hides every other method of a reader, so that a copy goes through
+// onlyReader and onlyWriter hide every other method, so that a copy goes through
 // the buffer that it was given.
-type onlyReader struct{ io.Reader }
+type (
+	onlyReader struct{ io.Reader }
+	onlyWriter struct{ io.Writer }
+)
 
 // counter counts and hashes what is written to it.
 type counter struct {

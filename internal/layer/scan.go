@@ -146,28 +146,29 @@ func regular(at, rel string, info fs.FileInfo, executable Executable) (File, err
 	if !info.Mode().IsRegular() {
 		return File{}, errdef.Errorf(errdef.ErrUsage, "%s cannot be packed: it is a %s; a package holds files, directories and links", at, typeName(info.Mode()))
 	}
-	f, err := os.Open(at) // now, so that an unreadable file stops the work before it began
-	if err != nil {
-		return File{}, err
+	f := File{Path: rel, Size: info.Size(), Mode: 0o644, source: at}
+	ok, err := isExecutable(at, info, executable)
+	if ok {
+		f.Mode = 0o755
 	}
-	defer f.Close()
-	mode := fs.FileMode(0o644)
-	if isExecutable(f, info, executable) {
-		mode = 0o755
-	}
-	return File{Path: rel, Size: info.Size(), Mode: mode, source: at}, nil
+	return f, err
 }
 
 // isExecutable asks the executable bit where there is one, the bytes elsewhere.
-func isExecutable(f *os.File, info fs.FileInfo, executable Executable) bool {
+func isExecutable(at string, info fs.FileInfo, executable Executable) (bool, error) {
 	if runtime.GOOS != "windows" {
-		return info.Mode()&0o100 != 0
+		return info.Mode()&0o100 != 0, nil
 	}
+	f, err := os.Open(at)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
 	magic := make([]byte, 2)
 	if _, err := f.ReadAt(magic, 0); err == nil && string(magic) == "#!" {
-		return true
+		return true, nil
 	}
-	return executable != nil && executable(f, info.Size())
+	return executable != nil && executable(f, info.Size()), nil
 }
 
 func typeName(mode fs.FileMode) string {

@@ -74,18 +74,16 @@ func TestTheUmaskDoesNotShowInATree(t *testing.T) {
 	must(t, Remove(filepath.Join(dir, "d")))
 }
 
-func TestAnUnreadableFileStopsTheWorkBeforeItBegan(t *testing.T) {
+func TestAnUnreadableDirectoryStopsTheWorkBeforeItBegan(t *testing.T) {
 	if !reexec.Unprivileged(t) {
 		return
 	}
-	for name, mode := range map[string]string{"a file": "secret", "a directory": "dir"} {
-		dir := write(t, t.TempDir(), map[string]string{"ok": "", "secret": "", "dir/x": ""})
-		must(t, os.Chmod(filepath.Join(dir, mode), 0))
-		if _, err := Scan(dir, nil); !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), mode) {
-			t.Errorf("%s: the error is %v", name, err)
-		}
-		must(t, os.Chmod(filepath.Join(dir, mode), 0o755))
+	dir := write(t, t.TempDir(), map[string]string{"ok": "", "secret/x": ""})
+	must(t, os.Chmod(filepath.Join(dir, "secret"), 0))
+	if _, err := Scan(dir, nil); !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "secret") {
+		t.Errorf("the error is %v", err)
 	}
+	must(t, os.Chmod(filepath.Join(dir, "secret"), 0o755))
 }
 
 func TestAReadOnlyTreeIsRemovedByWhoeverOwnsIt(t *testing.T) {

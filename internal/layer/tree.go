@@ -127,8 +127,16 @@ func (t *Tree) writeFile(p string, f File, content io.Reader, sum io.Writer) (er
 	return file.Chmod(mode) // the umask may have taken bits away
 }
 
+// copyBuffers are what files are copied through: one for each is more than most
+// of them need, and the collector's work.
+var copyBuffers = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
+
+const copyBuffer = 128 << 10 // bytes; a block of zstd
+
 func copyExactly(w io.Writer, content io.Reader, f File) error {
-	n, err := io.Copy(w, content)
+	buf := copyBuffers.Get().(*[copyBuffer]byte)
+	defer copyBuffers.Put(buf)
+	n, err := io.CopyBuffer(onlyWriter{w}, onlyReader{content}, buf[:])
 	if err != nil {
 		return fmt.Errorf("unpack %s: %w", f.Path, err)
 	}
@@ -196,7 +204,7 @@ func (t *Tree) mkdir(dir string) error {
 func (t *Tree) Seal() error {
 	defer t.Close()
 	for dir := range t.dirs {
-		if err := t.in.chmod(dir, 0o555); err != nil {
+		if err := t.in.seal(dir); err != nil {
 			return err
 		}
 	}

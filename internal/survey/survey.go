@@ -7,7 +7,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -17,6 +16,7 @@ import (
 	"github.com/ocipkg/ocipkg/internal/binfmt"
 	"github.com/ocipkg/ocipkg/internal/errdef"
 	"github.com/ocipkg/ocipkg/internal/layer"
+	"github.com/ocipkg/ocipkg/internal/rawfile"
 	"github.com/ocipkg/ocipkg/platform"
 )
 
@@ -67,16 +67,16 @@ const maxWorkers = 4
 
 // Inspect reads a file of this machine, with the errors of [binfmt.Inspect].
 func Inspect(name string) (*binfmt.File, error) {
-	f, err := os.Open(name)
+	f, err := rawfile.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
+	size, err := f.Size()
 	if err != nil {
 		return nil, err
 	}
-	return binfmt.Inspect(f, info.Size())
+	return binfmt.Inspect(f, size)
 }
 
 // Platform gives what the files are for together: given, which is zero when
