@@ -275,7 +275,8 @@ func (o PackOptions) requires(file project.File) ([]reference.Requirement, error
 	return all, nil
 }
 
-// describe reads off the files what they are for and how they are linked.
+// describe says what a package of files is to be. What they are for and how they
+// are linked is read off them while they are packed.
 func (o PackOptions) describe(files []layer.File) (artifact.Spec, error) {
 	if o.MaxGlibc != "" && !platform.IsVersion(o.MaxGlibc) {
 		return artifact.Spec{}, errdef.Errorf(errdef.ErrUsage, "the newest glibc that the package may need is given as %q, which is no version; write it as 2.28", o.MaxGlibc)
@@ -285,12 +286,19 @@ func (o PackOptions) describe(files []layer.File) (artifact.Spec, error) {
 		return spec, err
 	}
 	spec.Files = files
-	of, err := survey.Of(files)
+	spec.Complete = func(spec *artifact.Spec) error { return o.complete(spec, file) }
+	return spec, nil
+}
+
+// complete reads off the files of a package what they are for and how they are
+// linked, as far as the project's file does not say.
+func (o PackOptions) complete(spec *artifact.Spec, file project.File) error {
+	of, err := survey.Of(spec.Files)
 	if err != nil {
-		return spec, err
+		return err
 	}
 	if spec.Platform, err = o.platform(of); err != nil {
-		return spec, err
+		return err
 	}
 	derivation := derive.Options{
 		Name: file.Package.Name, Version: file.Package.Version, SystemLibs: file.Package.SystemLibs,
@@ -299,16 +307,16 @@ func (o PackOptions) describe(files []layer.File) (artifact.Spec, error) {
 	for _, requirement := range spec.Requires {
 		derivation.Requires = append(derivation.Requires, requirement.Package)
 	}
-	derivation.Require = func(name string) (string, error) { return require(&spec, name) }
+	derivation.Require = func(name string) (string, error) { return require(spec, name) }
 	if file.Package.CPS != "" {
 		if derivation.Document, err = readCPS(filepath.Join(filepath.Dir(o.Project), file.Package.CPS)); err != nil {
-			return spec, err
+			return err
 		}
 	}
-	if spec.CPS, err = derive.Package(layer.FS(files), derivation); err != nil {
-		return spec, err
+	if spec.CPS, err = derive.Package(layer.FS(spec.Files), derivation); err != nil {
+		return err
 	}
-	return spec, o.lint(of, spec)
+	return o.lint(of, *spec)
 }
 
 // require adds what a library was linked with by reference to what its package

@@ -49,6 +49,10 @@ type Spec struct {
 	Platform    platform.Platform
 	CPS         *cps.Package
 	Requires    []reference.Requirement
+	// Complete sets the fields after Files from what is in the files, which takes
+	// time: it runs while layers are packed, on a copy, and has Files to itself.
+	// Its error is that of the whole. Nil when there is nothing to add.
+	Complete func(*Spec) error
 }
 
 const maxWorkers = 8 // layers packed at once; each holds about 24 MiB
@@ -60,10 +64,22 @@ func Build(ctx context.Context, sink Sink, spec Spec) (ocispec.Descriptor, error
 	if spec.Compression == "" {
 		spec.Compression = layer.Zstd
 	}
-	layers, err := packLayers(ctx, sink, spec)
-	if err != nil {
+	var layers []ocispec.Descriptor
+	completed := spec
+	work, working := errgroup.WithContext(ctx)
+	if spec.Complete != nil {
+		completed.Files = slices.Clone(spec.Files)
+		work.Go(func() error { return spec.Complete(&completed) })
+	}
+	work.Go(func() (err error) {
+		layers, err = packLayers(working, sink, spec)
+		return err
+	})
+	if err := work.Wait(); err != nil {
 		return ocispec.Descriptor{}, err
 	}
+	completed.Files = spec.Files // those with digests
+	spec = completed
 	config := Config{Layers: map[digest.Digest][]string{}, Files: spec.Files, Platform: spec.Platform, CPS: spec.CPS, Requires: spec.Requires}
 	for i, desc := range layers {
 		config.Layers[desc.Digest] = layer.TopLevel(inLayer(spec.Files, i))
