@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -76,6 +77,8 @@ func stopRegistry() { server.Close() }
 type memory struct {
 	// failing is how many uploads are answered 500 once they are there.
 	failing int
+	// strict refuses a manifest that names blobs which are not there.
+	strict bool
 
 	mu      sync.Mutex
 	content map[string][]byte // by path
@@ -102,6 +105,11 @@ func (m *memory) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if last == "session" {
 			path = strings.TrimSuffix(dir, "uploads/") + r.URL.Query().Get("digest")
 		} else {
+			if blob := m.missing(path, body); m.strict && blob != "" {
+				w.WriteHeader(http.StatusBadRequest)
+				fmt.Fprintf(w, `{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN","detail":%q}]}`, blob)
+				return
+			}
 			m.content[dir+digest], m.types[dir+digest] = body, r.Header.Get("Content-Type")
 		}
 		m.content[path], m.types[path] = body, r.Header.Get("Content-Type")
@@ -117,4 +125,15 @@ func (m *memory) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Length", fmt.Sprint(len(content)))
 		_, _ = io.Copy(w, bytes.NewReader(content))
 	}
+}
+
+// missing gives a blob that a manifest at path names and that is not there.
+func (m *memory) missing(path string, manifest []byte) string {
+	repository, _, _ := strings.Cut(path, "/manifests/")
+	for _, named := range regexp.MustCompile(`"digest":"([^"]*)"`).FindAllStringSubmatch(string(manifest), -1) {
+		if _, ok := m.content[repository+"/blobs/"+named[1]]; !ok {
+			return named[1]
+		}
+	}
+	return ""
 }

@@ -57,6 +57,9 @@ type PackOptions struct {
 	Locked bool
 	// Force replaces an output that is there.
 	Force bool
+	// Reread makes [Client.Push] read all files, also those that look as they did
+	// when they were pushed before, by inode, size and times.
+	Reread bool
 	// NativeStaticLibs holds, by the name of a static library that rustc made
 	// (after "lib"), what rustc says it must be linked with.
 	NativeStaticLibs map[string][]string

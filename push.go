@@ -18,6 +18,7 @@ import (
 	"github.com/ocipkg/ocipkg/internal/errdef"
 	"github.com/ocipkg/ocipkg/internal/layout"
 	"github.com/ocipkg/ocipkg/internal/mirror"
+	"github.com/ocipkg/ocipkg/internal/pushed"
 	"github.com/ocipkg/ocipkg/internal/reference"
 	"github.com/ocipkg/ocipkg/internal/registry"
 )
@@ -184,7 +185,10 @@ type push struct {
 	held      int // bytes of the manifests
 	blobs     []Descriptor
 	from      map[digest.Digest]artifact.Fetcher // where each blob is
+	mu        sync.Mutex                         // while blobs are made
 	arrived   map[digest.Digest]bool             // blobs that were sent while they were made, or known to be there
+	memory    *pushed.Memory                     // of what is pushed; nil for none
+	asking    bool                               // for each blob, whatever is there
 	once      sync.Once
 	before    standing
 	meter     *meter
@@ -204,28 +208,37 @@ type standing struct {
 	has  map[digest.Digest]bool
 }
 
-// standing asks once what a tag stands for, and which blobs belong to that: a
-// registry keeps them while it has the manifest, so that nobody need ask for
-// each. When the registry does not say, the push will find out why.
+// standing asks once what a tag stands for, and which blobs belong to that, and
+// to what was pushed last: a registry keeps them while it has the manifest, so
+// that nobody need ask for each. When the registry does not say, the push will
+// find out why.
 func (p *push) standing(ctx context.Context, tag string) standing {
 	p.once.Do(func() {
-		if tag == "" {
-			return
+		p.before.has = map[digest.Digest]bool{}
+		if tag != "" {
+			p.before.root = p.blobsOf(ctx, tag)
 		}
-		root, raw, err := p.repo.Find(p.repo.Writing(ctx), tag)
-		if err != nil {
-			return
-		}
-		p.before = standing{root, map[digest.Digest]bool{}}
-		manifest, err := artifact.ParseManifest(raw)
-		if artifact.IsIndex(root) || err != nil {
-			return
-		}
-		for _, desc := range append([]ocispec.Descriptor{manifest.Config}, manifest.Layers...) {
-			p.before.has[desc.Digest] = true
+		if p.memory != nil && p.memory.Root() != "" && p.memory.Root() != p.before.root.Digest {
+			p.blobsOf(ctx, p.memory.Root().String())
 		}
 	})
 	return p.before
+}
+
+// blobsOf notes that the repository has the blobs of a manifest, if it has that.
+func (p *push) blobsOf(ctx context.Context, tagOrDigest string) (root Descriptor) {
+	root, raw, err := p.repo.Find(p.repo.Writing(ctx), tagOrDigest)
+	if err != nil {
+		return Descriptor{}
+	}
+	manifest, err := artifact.ParseManifest(raw)
+	if artifact.IsIndex(root) || err != nil || p.asking {
+		return root
+	}
+	for _, desc := range append([]ocispec.Descriptor{manifest.Config}, manifest.Layers...) {
+		p.before.has[desc.Digest] = true
+	}
+	return root
 }
 
 // document is a manifest or an index with its bytes.

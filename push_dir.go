@@ -2,23 +2,46 @@ package ocipkg
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"sync"
 
+	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ocipkg/ocipkg/internal/artifact"
 	"github.com/ocipkg/ocipkg/internal/layer"
 	"github.com/ocipkg/ocipkg/internal/layout"
+	"github.com/ocipkg/ocipkg/internal/pushed"
 	"github.com/ocipkg/ocipkg/internal/reference"
+	"github.com/ocipkg/ocipkg/internal/registry"
 )
 
 // pushDir packs a directory and pushes it under the first name meanwhile: a layer
 // is on its way while others are packed. The other names get what is there then.
 func (c *Client) pushDir(ctx context.Context, dir string, refs []reference.Reference, options PackOptions) ([]Pushed, error) {
+	done, err := c.pushDirTo(ctx, dir, refs, options, false)
+	if errors.Is(err, registry.ErrLacks) { // what was pushed before is not all there any more
+		done, err = c.pushDirTo(ctx, dir, refs, options, true)
+	}
+	return done, err
+}
+
+// pushDirTo is pushDir. Asking takes nothing for granted: all is packed, and the
+// registry is asked for each blob.
+func (c *Client) pushDirTo(ctx context.Context, dir string, refs []reference.Reference, options PackOptions, asking bool) ([]Pushed, error) {
 	p := c.pushInto(refs[0])
+	p.asking = asking
+	// For another repository the bytes of all layers are wanted.
+	if !asking && !slices.ContainsFunc(refs, func(ref reference.Reference) bool { return ref.Name() != refs[0].Name() }) {
+		compression, err := layer.ParseCompression(options.Compression)
+		if err != nil {
+			return nil, fmt.Errorf("push %s: %w", dir, err)
+		}
+		p.memory = pushed.Open(c.store, pushed.Options{Repository: refs[0].Name(), Dir: dir, Compression: compression, Reread: options.Reread})
+	}
 	l, root, err := p.pack(ctx, dir, refs[0].Tag, options)
 	if err != nil {
 		return nil, fmt.Errorf("push %s to %s: %w", dir, refs[0], err)
@@ -32,6 +55,9 @@ func (c *Client) pushDir(ctx context.Context, dir string, refs []reference.Refer
 	if err != nil {
 		return nil, fmt.Errorf("push %s to %s: %w", dir, refs[0], err)
 	}
+	if p.memory != nil {
+		_ = p.memory.Save(ctx, root.Digest) // without it the next push takes longer
+	}
 	return c.pushAll(ctx, dir, l, root, refs[1:], []Pushed{p.pushed(refs[0], root)})
 }
 
@@ -41,6 +67,9 @@ func (p *push) pack(ctx context.Context, dir, tag string, options PackOptions) (
 	spec, err := options.describeDir(dir)
 	if err != nil {
 		return nil, Descriptor{}, err
+	}
+	if p.memory != nil {
+		spec.Memory = &recollection{p.memory, p, tag}
 	}
 	// Nothing is sent before the files are known to be fit for a package.
 	fit := make(chan struct{})
@@ -60,10 +89,9 @@ func (p *push) pack(ctx context.Context, dir, tag string, options PackOptions) (
 	go p.standing(ctx, tag) // to be known by the time the first layer is made
 	group.Go(func() (err error) {
 		l, root, err = packTemp(ctx, spec, func(w *layout.Writer, desc Descriptor) {
-			if slices.Contains(artifact.ManifestTypes, desc.MediaType) || p.arrived[desc.Digest] {
+			if slices.Contains(artifact.ManifestTypes, desc.MediaType) || !p.arrives(desc.Digest) {
 				return
 			}
-			p.arrived[desc.Digest] = true
 			p.meter.expect(desc.Size)
 			group.Go(func() error {
 				select {
@@ -101,6 +129,40 @@ func (p *push) pack(ctx context.Context, dir, tag string, options PackOptions) (
 		return nil, root, err
 	}
 	return l, root, nil
+}
+
+// arrives notes that a blob is on its way, or there, and tells whether that was
+// not known.
+func (p *push) arrives(d digest.Digest) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	before := p.arrived[d]
+	p.arrived[d] = true
+	return !before
+}
+
+// recollection is a memory of what was pushed that knows only what the registry
+// still has: the others are packed anew.
+type recollection struct {
+	*pushed.Memory
+	push *push
+	tag  string
+}
+
+func (r *recollection) Recall(ctx context.Context, files []*layer.File) (layer.Packed, bool) {
+	packed, ok := r.Memory.Recall(ctx, files)
+	if !ok {
+		return packed, false
+	}
+	if !r.push.standing(ctx, r.tag).has[packed.Digest] {
+		there, err := r.push.repo.Exists(r.push.repo.Writing(ctx), Descriptor{Digest: packed.Digest, Size: packed.Size})
+		if err != nil || !there {
+			return packed, false
+		}
+	}
+	r.push.arrives(packed.Digest)
+	r.Remember(files, packed)
+	return packed, true
 }
 
 // describeDir lists the files of a directory, and reads off them what they are

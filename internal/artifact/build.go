@@ -53,6 +53,17 @@ type Spec struct {
 	// time: it runs while layers are packed, on a copy, and has Files to itself.
 	// Its error is that of the whole. Nil when there is nothing to add.
 	Complete func(*Spec) error
+	// Memory knows layers that need not be packed; nil knows none.
+	Memory Memory
+}
+
+// Memory knows what files became when they were packed before.
+type Memory interface {
+	// Recall gives the layer that files are, and sets their digests, where that
+	// is known and its bytes are not needed.
+	Recall(ctx context.Context, files []*layer.File) (layer.Packed, bool)
+	// Remember notes what files became.
+	Remember(files []*layer.File, packed layer.Packed)
 }
 
 const maxWorkers = 8 // layers packed at once; each holds about 24 MiB
@@ -135,7 +146,16 @@ func packLayers(ctx context.Context, sink Sink, spec Spec) ([]ocispec.Descriptor
 			files[i] = &spec.Files[index]
 		}
 		workers.Go(func() (err error) {
+			if spec.Memory != nil {
+				if packed, ok := spec.Memory.Recall(ctx, files); ok {
+					descs[number] = ocispec.Descriptor{MediaType: mediaType, Digest: packed.Digest, Size: packed.Size}
+					return nil
+				}
+			}
 			descs[number], err = packLayer(ctx, sink, mediaType, spec.Compression, files, nil)
+			if err == nil && spec.Memory != nil {
+				spec.Memory.Remember(files, layer.Packed{Digest: descs[number].Digest, Size: descs[number].Size})
+			}
 			return err
 		})
 	}

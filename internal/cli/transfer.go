@@ -12,6 +12,7 @@ import (
 
 func (a *app) pushCommand() *cobra.Command {
 	var flags makeFlags
+	var reread bool
 	cmd := &cobra.Command{
 		Use:   "push SOURCE [NAME…] | push SOURCE SOURCE… NAME",
 		Short: "Send a package to a registry",
@@ -30,6 +31,7 @@ NAME, from which each build takes what fits its target.`,
 			if err != nil {
 				return err
 			}
+			options.Reread = reread
 			client := a.client()
 			defer client.Close()
 			sources, names := splitSources(args)
@@ -45,6 +47,7 @@ NAME, from which each build takes what fits its target.`,
 		},
 	}
 	flags.addContent(cmd)
+	cmd.Flags().BoolVar(&reread, "reread", false, "read all files of a directory, also those that look untouched since they were pushed")
 	a.addJSON(cmd)
 	return cmd
 }

@@ -43,7 +43,18 @@ type File struct {
 
 	// source is the file to pack, and empty in a package that was read.
 	source string
+	stamp  Stamp
 }
+
+// Stamp tells one state of a file on this machine from the next: its device, its
+// inode, and the times in nanoseconds when its content and its inode were last
+// changed. The zero value tells nothing. A file that changes twice within the
+// resolution of its times keeps its stamp.
+type Stamp [4]int64
+
+// Before tells whether the stamp's file was last changed before a time, in
+// nanoseconds since 1970.
+func (s Stamp) Before(at int64) bool { return s != Stamp{} && s[2] < at && s[3] < at }
 
 // IsDir tells whether f is an empty directory.
 func (f File) IsDir() bool { return strings.HasSuffix(f.Path, "/") }
@@ -53,6 +64,9 @@ func (f File) IsSymlink() bool { return f.Target != "" }
 
 // IsRegular tells whether f is a regular file.
 func (f File) IsRegular() bool { return !f.IsDir() && !f.IsSymlink() }
+
+// Stamp gives the stamp that f's source had when it was listed.
+func (f File) Stamp() Stamp { return f.stamp }
 
 // Source gives the path of the file that f was made from; empty for anything
 // but a regular file that is to be packed.

@@ -67,23 +67,40 @@ func add(archive *tar.Writer, f *File, buf []byte) error {
 	if err := archive.WriteHeader(header); err != nil {
 		return err
 	}
+	sum, err := f.read(archive, buf)
+	if err == nil {
+		f.Digest = sum
+	}
+	return err
+}
+
+// Sum reads a regular file that is to be packed, and gives the digest of its
+// bytes. A file whose size is no longer what it was when it was listed is an
+// error.
+func (f *File) Sum() (digest.Digest, error) {
+	buf := copyBuffers.Get().(*[copyBuffer]byte)
+	defer copyBuffers.Put(buf)
+	return f.read(io.Discard, buf[:])
+}
+
+// read copies a file that is to be packed to w, and gives its digest.
+func (f *File) read(w io.Writer, buf []byte) (digest.Digest, error) {
 	source, err := rawfile.Open(f.source)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer source.Close()
 	sum := newCounter()
 	// One byte more than there should be is asked for, to notice a file that
 	// grew as well as one that shrank.
-	_, err = io.CopyBuffer(io.MultiWriter(archive, sum), onlyReader{io.LimitReader(source, f.Size)}, buf)
+	_, err = io.CopyBuffer(io.MultiWriter(w, sum), onlyReader{io.LimitReader(source, f.Size)}, buf)
 	if err != nil {
-		return fmt.Errorf("read %s: %w", f.source, err)
+		return "", fmt.Errorf("read %s: %w", f.source, err)
 	}
 	if more, _ := source.Read(buf[:1]); sum.n != f.Size || more > 0 {
-		return fmt.Errorf("%s changed while it was packed: it had %d bytes; pack again when nothing writes to it", f.source, f.Size)
+		return "", fmt.Errorf("%s changed while it was packed: it had %d bytes; pack again when nothing writes to it", f.source, f.Size)
 	}
-	f.Digest = sum.digest()
-	return nil
+	return sum.digest(), nil
 }
 
 // onlyReader and onlyWriter hide every other method, so that a copy goes through

@@ -146,7 +146,7 @@ func regular(at, rel string, info fs.FileInfo, executable Executable) (File, err
 	if !info.Mode().IsRegular() {
 		return File{}, errdef.Errorf(errdef.ErrUsage, "%s cannot be packed: it is a %s; a package holds files, directories and links", at, typeName(info.Mode()))
 	}
-	f := File{Path: rel, Size: info.Size(), Mode: 0o644, source: at}
+	f := File{Path: rel, Size: info.Size(), Mode: 0o644, source: at, stamp: stampOf(info)}
 	ok, err := isExecutable(at, info, executable)
 	if ok {
 		f.Mode = 0o755

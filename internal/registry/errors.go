@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -27,6 +28,19 @@ import (
 type explained struct{ error }
 
 func (e *explained) Unwrap() error { return e.error }
+
+// ErrLacks says that a registry refused a manifest since it does not have all
+// that the manifest names.
+var ErrLacks = errors.New("it does not have all that the manifest names")
+
+// lacks tells whether that is why a manifest was refused.
+// https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#error-codes
+func lacks(err error) bool {
+	var response *errcode.ErrorResponse
+	return errors.As(err, &response) && slices.ContainsFunc(response.Errors, func(e errcode.Error) bool {
+		return e.Code == errcode.ErrorCodeManifestBlobUnknown || e.Code == errcode.ErrorCodeBlobUnknown
+	})
+}
 
 // statusOf gives the HTTP status that an error carries; 0 when it has none.
 func statusOf(err error) int {

@@ -182,6 +182,9 @@ func (r *Repository) PushManifest(ctx context.Context, desc ocispec.Descriptor, 
 	}
 	for _, tag := range tags {
 		err := r.remote.Manifests().PushReference(ctx, desc, bytes.NewReader(raw), tag)
+		if lacks(err) {
+			return fmt.Errorf("push the manifest to %s: %w: %w", name(tag), ErrLacks, r.client.explain(r.registry(), err))
+		}
 		if err != nil {
 			return r.explain("push the manifest to "+name(tag), err)
 		}

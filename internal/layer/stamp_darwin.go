@@ -1,0 +1,14 @@
+package layer
+
+import (
+	"io/fs"
+	"syscall"
+)
+
+func stampOf(info fs.FileInfo) Stamp {
+	s, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return Stamp{}
+	}
+	return Stamp{int64(s.Dev), int64(s.Ino), s.Mtimespec.Nano(), s.Ctimespec.Nano()}
+}
