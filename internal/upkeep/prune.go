@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"math"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -260,12 +261,43 @@ func (p *pruner) pruneNotes(rest *Catalog) error {
 			return err
 		}
 	}
+	if err := p.prunePushed(); err != nil {
+		return err
+	}
 	for _, root := range p.goneRoots {
 		if gone, err := isGone(root); err != nil || !gone {
 			continue
 		}
 		if err := p.removeNote("roots", store.RootFile(root)); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// prunePushed forgets what was pushed to repositories that nothing was pushed to
+// for as long as packages stay that nobody uses.
+func (p *pruner) prunePushed() error {
+	repositories, err := entries(p.store.Path("pushed"))
+	if err != nil {
+		return err
+	}
+	for _, repository := range repositories {
+		dir := filepath.Join("pushed", repository.Name())
+		memories, err := entries(p.store.Path(dir))
+		if err != nil {
+			return err
+		}
+		for _, memory := range memories {
+			if info, err := memory.Info(); err != nil || p.now.Sub(info.ModTime()) < p.unused {
+				continue
+			}
+			if err := p.removeNote(dir, memory.Name()); err != nil {
+				return err
+			}
+		}
+		if !p.dry {
+			_ = os.Remove(p.store.Path(dir)) // unless there is something in it
 		}
 	}
 	return nil

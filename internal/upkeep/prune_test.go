@@ -62,6 +62,31 @@ func TestWhatNobodyUsedForAWhileIsPruned(t *testing.T) {
 	}
 }
 
+func TestWhatWasPushedLongAgoIsForgotten(t *testing.T) {
+	f := newFixture(t)
+	write := func(repository, dir string, age time.Duration) string {
+		path := f.Path("pushed", repository, dir)
+		then := time.Now().Add(-age)
+		if err := errors.Join(f.Mkdir("pushed", repository), os.WriteFile(path, nil, 0o600), os.Chtimes(path, then, then)); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	write("one", "old", 40*day)
+	write("two", "young", 20*day)
+	write("two", "old", 40*day)
+	if dry := f.prune(upkeep.PruneOptions{Unused: 30 * day, DryRun: true}); dry.Notes != 2 || len(f.files("pushed", "one")) != 1 || len(f.files("pushed", "two")) != 2 {
+		t.Errorf("a dry run says %+v", dry)
+	}
+	removed := f.prune(upkeep.PruneOptions{Unused: 30 * day})
+	if removed.Notes != 2 || !slices.Equal(f.files("pushed", "two"), []string{"young"}) {
+		t.Errorf("removed %+v, left %v", removed, f.files("pushed", "two"))
+	}
+	if _, err := os.Stat(f.Path("pushed", "one")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("an empty directory is left: %v", err)
+	}
+}
+
 func TestWhatWasUsedWithinADayIsNeverPruned(t *testing.T) {
 	for _, what := range []string{"used", "brought"} {
 		f := newFixture(t)
