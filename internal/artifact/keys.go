@@ -59,7 +59,7 @@ func (s keySet) checkValue(decoder *json.Decoder, free bool) error {
 				return errdef.Errorf(errdef.ErrVerification, "the key %q comes twice in it", key)
 			}
 			keys[key] = true
-			if !free && slices.ContainsFunc(s.known, func(name string) bool { return name != key && strings.EqualFold(name, key) }) {
+			if !free && !slices.Contains(s.known, key) && slices.ContainsFunc(s.known, func(name string) bool { return strings.EqualFold(name, key) }) {
 				return errdef.Errorf(errdef.ErrVerification, "the key %q in it is a known one in other letters", key)
 			}
 		}

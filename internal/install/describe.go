@@ -43,8 +43,22 @@ func sumWithout(key string, raw []byte) (digest.Digest, error) {
 	return digest.FromBytes(rest), err
 }
 
+// marshal writes the document as ReadContents reads it. Files is long, and is
+// already as JSON has it: it is not gone through again.
+func (d filesDoc) marshal() ([]byte, error) {
+	layers, err := json.Marshal(d.Layers)
+	if err != nil {
+		return nil, err
+	}
+	rest := fmt.Sprintf(`"layers":%s,"link":%q`, layers, d.Link)
+	raw := append(append([]byte(`{"files":`), d.Files...), ","+rest+"}"...) // the order in which the sum is made
+	sum := digest.FromBytes(raw)
+	return append(raw[:len(raw)-1], fmt.Sprintf(`,"sum":%q}`, sum)...), nil
+}
+
 // describe writes what stands beside the tree: link.json, files, and the views.
-func (in *installer) describe(staging string, root *os.Root, pkg *artifact.Package, files []layer.File) error {
+// Listing gives files as JSON.
+func (in *installer) describe(staging string, root *os.Root, pkg *artifact.Package, files []layer.File, listing func() ([]byte, error)) error {
 	link := store.Link{
 		Version: store.LinkVersion, BootID: store.BootID(),
 		Platform: pkg.Config.Platform, CPS: pkg.Config.CPS, Requires: pkg.Config.Requires,
@@ -71,7 +85,7 @@ func (in *installer) describe(staging string, root *os.Root, pkg *artifact.Packa
 	for _, l := range pkg.Manifest.Layers {
 		doc.Layers = append(doc.Layers, l.Digest)
 	}
-	if doc.Files, err = artifact.MarshalFiles(files); err != nil {
+	if doc.Files, err = listing(); err != nil {
 		return err
 	}
 	rawLink, err := json.Marshal(link)
@@ -81,14 +95,8 @@ func (in *installer) describe(staging string, root *os.Root, pkg *artifact.Packa
 	if doc.Link, err = sumWithout("bootID", rawLink); err != nil {
 		return err
 	}
-	rawFiles, err := json.Marshal(doc)
+	rawFiles, err := doc.marshal()
 	if err != nil {
-		return err
-	}
-	if doc.Sum, err = sumWithout("sum", rawFiles); err != nil {
-		return err
-	}
-	if rawFiles, err = json.Marshal(doc); err != nil {
 		return err
 	}
 	return errors.Join(os.WriteFile(filepath.Join(staging, "files"), rawFiles, 0o644), os.WriteFile(filepath.Join(staging, "link.json"), rawLink, 0o644))

@@ -115,14 +115,20 @@ func (in *installer) unpack(ctx context.Context, pkg *artifact.Package) (err err
 	defer root.Close()
 	tree := layer.NewTree(root, in.Limits)
 	defer tree.Close()
-	files, err := in.fill(ctx, tree, pkg)
+	var files []layer.File
+	listing := func() ([]byte, error) { return artifact.MarshalFiles(files) }
+	if pkg.ListsFiles() {
+		listing = sync.OnceValues(func() ([]byte, error) { return artifact.MarshalFiles(pkg.Config.Files) })
+		go listing() // while they are unpacked
+	}
+	files, err = in.fill(ctx, tree, pkg)
 	if err != nil {
 		return err
 	}
 	if err := tree.Seal(); err != nil {
 		return err
 	}
-	if err := in.describe(staging, root, pkg, files); err != nil {
+	if err := in.describe(staging, root, pkg, files, listing); err != nil {
 		return err
 	}
 	for d, raw := range map[digest.Digest][]byte{pkg.Descriptor.Digest: pkg.RawManifest, pkg.Manifest.Config.Digest: pkg.RawConfig} {
