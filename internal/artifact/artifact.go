@@ -25,6 +25,7 @@ import (
 const (
 	ArtifactType   = "application/vnd.ocipkg.v1.artifact"
 	ConfigType     = "application/vnd.ocipkg.v1.config+json"
+	ConfigTypeZstd = "application/vnd.ocipkg.v1.config+json+zstd"
 	LayerTypeZstd  = "application/vnd.ocipkg.v1.layer.tar+zstd"
 	LayerTypeGzip  = "application/vnd.ocipkg.v1.layer.tar+gzip"
 	dockerManifest = "application/vnd.docker.distribution.manifest.v2+json"
@@ -36,7 +37,8 @@ const (
 var ManifestTypes = []string{ocispec.MediaTypeImageManifest, ocispec.MediaTypeImageIndex, dockerManifest, dockerIndex}
 
 // The sizes up to which documents are held in memory, in bytes. What a
-// descriptor announces beyond them is refused.
+// descriptor announces beyond them is refused, and so is a compressed config that
+// becomes larger.
 const (
 	MaxManifest = 16 << 20
 	MaxConfig   = 256 << 20
@@ -135,7 +137,7 @@ func OpenManifest(ctx context.Context, from Fetcher, desc ocispec.Descriptor, ra
 	if !p.IsNative() {
 		return p, nil
 	}
-	if p.Config, err = ParseConfig(p.RawConfig, len(manifest.Layers)); err != nil {
+	if p.Config, err = p.parseConfig(); err != nil {
 		return nil, fmt.Errorf("config %s: %w", manifest.Config.Digest, err)
 	}
 	return p, nil
@@ -143,7 +145,9 @@ func OpenManifest(ctx context.Context, from Fetcher, desc ocispec.Descriptor, ra
 
 // IsNative tells whether the package was published by ocipkg: by this program
 // or by the Rust one from 0.3 on.
-func (p *Package) IsNative() bool { return p.Manifest.Config.MediaType == ConfigType }
+func (p *Package) IsNative() bool {
+	return p.Manifest.Config.MediaType == ConfigType || p.Manifest.Config.MediaType == ConfigTypeZstd
+}
 
 // ListsFiles tells whether the config says what every layer holds, so that the
 // layers are independent of each other and of no surprise.

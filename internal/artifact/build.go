@@ -99,7 +99,11 @@ func Build(ctx context.Context, sink Sink, spec Spec) (ocispec.Descriptor, error
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
-	configDesc, err := put(sink, ConfigType, raw)
+	mediaType, raw, err := packConfig(raw, spec.Compression)
+	if err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	configDesc, err := put(sink, mediaType, raw)
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}

@@ -94,6 +94,47 @@ func (c Config) Marshal() ([]byte, error) {
 	return sortedJSON(wire)
 }
 
+const (
+	// plainConfig is up to how many bytes a config stays as people and other
+	// tools can read it: the first flight of a connection has room for them.
+	plainConfig = 16 << 10
+	// maxConfigRatio is how many bytes each byte of a compressed config may
+	// become. Digests alone keep lists of files far below it; beyond it, few
+	// bytes from the network would take up much memory.
+	maxConfigRatio = 100
+)
+
+// packConfig gives the media type and the bytes of the blob that a config becomes
+// beside layers of that compression.
+func packConfig(raw []byte, layers layer.Compression) (string, []byte, error) {
+	if layers != layer.Zstd || len(raw) <= plainConfig {
+		return ConfigType, raw, nil
+	}
+	packed, err := layer.Compress(raw)
+	if err != nil {
+		return "", nil, err
+	}
+	if int64(len(raw)) > configBound(packed) {
+		return ConfigType, raw, nil
+	}
+	return ConfigTypeZstd, packed, nil
+}
+
+// configBound gives how many bytes a compressed config may become.
+func configBound(packed []byte) int64 { return min(MaxConfig, int64(len(packed))*maxConfigRatio) }
+
+// parseConfig reads the config blob of a package that has one of ours.
+func (p *Package) parseConfig() (Config, error) {
+	raw := p.RawConfig
+	if p.Manifest.Config.MediaType == ConfigTypeZstd {
+		var err error
+		if raw, err = layer.Decompress(raw, configBound(raw)); err != nil {
+			return Config{}, err
+		}
+	}
+	return ParseConfig(raw, len(p.Manifest.Layers))
+}
+
 // sortedJSON gives v as JSON whose objects have their keys sorted, with nothing
 // escaped that need not be.
 func sortedJSON(v any) ([]byte, error) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"maps"
@@ -15,6 +16,7 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/ocipkg/ocipkg/internal/artifact"
 	"github.com/ocipkg/ocipkg/internal/errdef"
 	"github.com/ocipkg/ocipkg/internal/install"
 	"github.com/ocipkg/ocipkg/internal/layer"
@@ -113,6 +115,29 @@ func TestALayerThatAPackageHasIsLinkedAndNotFetched(t *testing.T) {
 	b, _ := os.Stat(filepath.Join(second.Root, "lib/big.bin"))
 	if !os.SameFile(a, b) {
 		t.Error("the big file is there twice")
+	}
+}
+
+func TestACompressedConfigIsKeptAsItCame(t *testing.T) {
+	m, s := newMemory(), newStore(t)
+	many := map[string]string{}
+	for i := range 150 {
+		many[fmt.Sprintf("include/part%03d/header.h", i)] = fmt.Sprint(i)
+	}
+	desc := build(t, m, many)
+	manifest, err := artifact.ParseManifest(m.blobs[desc.Digest])
+	if err != nil || manifest.Config.MediaType != artifact.ConfigTypeZstd {
+		t.Fatalf("the config is a %s, %v", manifest.Config.MediaType, err)
+	}
+	p, err := install.Package(t.Context(), s, m, desc, nil, install.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := content(t, p.Root); !maps.Equal(got, many) {
+		t.Errorf("the tree has %d files", len(got))
+	}
+	if raw, ok := install.Blob(s, manifest.Config.Digest); !ok || !bytes.Equal(raw, m.blobs[manifest.Config.Digest]) {
+		t.Errorf("the store has %d bytes of the config", len(raw))
 	}
 }
 

@@ -1,6 +1,8 @@
 package layer
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -129,4 +131,78 @@ func (c Compression) decompressor(r io.Reader) (io.ReadCloser, error) {
 		return io.NopCloser(r), nil
 	}
 	return nil, fmt.Errorf("compression %q is not read", string(c))
+}
+
+// Compress gives raw, a document that is not empty, as one zstd frame. The same
+// document gives the same bytes.
+func Compress(raw []byte) ([]byte, error) {
+	e, err := encoder()
+	if err != nil {
+		return nil, err
+	}
+	var packed bytes.Buffer
+	e.ResetContentSize(&packed, int64(len(raw)))
+	_, err = e.Write(raw)
+	if err := errors.Join(err, pooled{e}.Close()); err != nil {
+		return nil, err
+	}
+	return packed.Bytes(), nil
+}
+
+// Decompress gives the document of at most limit bytes that raw holds as one
+// zstd frame, with nothing before or after it: two readers see the same. The
+// error is of kind [errdef.ErrVerification].
+func Decompress(raw []byte, limit int64) ([]byte, error) {
+	var header zstd.Header
+	if err := header.Decode(raw); err != nil || header.Skippable {
+		return nil, errdef.Errorf(errdef.ErrVerification, "it is not compressed with zstd")
+	}
+	switch end := frameEnd(raw, header); {
+	case end > len(raw):
+		return nil, errdef.Errorf(errdef.ErrVerification, "it is cut short")
+	case end < len(raw):
+		return nil, errdef.Errorf(errdef.ErrVerification, "it has data after its end")
+	}
+	large := errdef.Errorf(errdef.ErrVerification, "decompressed it is larger than %d bytes, which is the bound for it", limit)
+	if header.FrameContentSize > uint64(limit) {
+		return nil, large
+	}
+	d, err := Zstd.decompressor(bytes.NewReader(raw))
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	var document bytes.Buffer
+	document.Grow(int(header.FrameContentSize) + bytes.MinRead)
+	if _, err := document.ReadFrom(io.LimitReader(d, limit+1)); err != nil {
+		return nil, errdef.Errorf(errdef.ErrVerification, "decompress it: %w", err)
+	}
+	if int64(document.Len()) > limit {
+		return nil, large
+	}
+	return document.Bytes(), nil
+}
+
+// frameEnd gives where the zstd frame at the start of raw ends, which is beyond
+// raw when that is cut short.
+//
+// https://www.rfc-editor.org/rfc/rfc8878#section-3.1.1
+func frameEnd(raw []byte, header zstd.Header) int {
+	at := header.HeaderSize
+	for last := false; !last; {
+		if len(raw)-at < 3 {
+			return len(raw) + 1
+		}
+		block := int(raw[at]) | int(raw[at+1])<<8 | int(raw[at+2])<<16
+		last = block&1 != 0
+		size := block >> 3
+		if repeated := block>>1&3 == 1; repeated {
+			size = 1
+		}
+		at += 3 + size
+	}
+	if header.HasCheckSum {
+		at += 4
+	}
+	return at
 }
