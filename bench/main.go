@@ -33,6 +33,7 @@ Sections, all of them when none is given:
 Further:
   report    only write the document anew
   profile   write CPU profiles of push and get of the set that -set names
+  grouping  what layers of other sizes would cost after a change of one file
 
 Flags:
 `
@@ -103,8 +104,11 @@ func run(ctx context.Context) error {
 		}
 	}
 	names := flag.Args()
-	if slices.Equal(names, []string{"report"}) {
+	switch {
+	case slices.Equal(names, []string{"report"}):
 		return b.report(ctx)
+	case slices.Equal(names, []string{"grouping"}):
+		return b.grouping(ctx)
 	}
 	var err error
 	if b.bin, err = peer.Prepare(ctx, b.cache, *install); err != nil {

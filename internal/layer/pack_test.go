@@ -268,14 +268,14 @@ func layersOf(files []File) (layers map[string]bool, threshold int64, buckets in
 		}
 		layers[key.String()] = true
 	}
-	threshold = largeThreshold(files)
+	threshold = DefaultRule.threshold(files)
 	var small int64
 	for _, f := range files {
 		if f.Size < threshold {
 			small += f.Size
 		}
 	}
-	return layers, threshold, bucketCount(small)
+	return layers, threshold, DefaultRule.buckets(small)
 }
 
 func TestEveryFileIsInOneLayerAndLayersAreFew(t *testing.T) {
@@ -284,7 +284,7 @@ func TestEveryFileIsInOneLayerAndLayersAreFew(t *testing.T) {
 		files := randomFiles(random, 1+random.IntN(1<<random.IntN(12)))
 		seen := make([]bool, len(files))
 		groups := Group(files)
-		if len(groups) > maxLarge+maxBuckets {
+		if len(groups) > DefaultRule.MaxLarge+DefaultRule.MaxBuckets {
 			t.Fatalf("round %d: %d files make %d layers", round, len(files), len(groups))
 		}
 		for _, group := range groups {
@@ -346,11 +346,11 @@ func TestChangingOneFileChangesAtMostTwoLayers(t *testing.T) {
 func TestLargeFilesAreLayersOfTheirOwnUntilTheyAreTooMany(t *testing.T) {
 	var files []File
 	for i := range 300 {
-		files = append(files, File{Path: fmt.Sprint(i), Size: largeFile << (i % 3)})
+		files = append(files, File{Path: fmt.Sprint(i), Size: DefaultRule.Large << (i % 3)})
 	}
 	alone := 0
 	for _, group := range Group(files) {
-		if len(group) == 1 && files[group[0]].Size >= 4*largeFile {
+		if len(group) == 1 && files[group[0]].Size >= 4*DefaultRule.Large {
 			alone++
 		}
 	}
