@@ -53,7 +53,7 @@ func ExamplePack() {
 	fmt.Println(desc.Digest)
 	// Output:
 	// application/vnd.ocipkg.v1.artifact
-	// sha256:0ea9af7733dc8d7fc75662c32d9bbaf37ee47b3aa1c59b8f26cb03ff42f6c704
+	// sha256:136be1722f039eb3cd57fd88faad3f29a5679f507b5924e2fd743162d4e5afa9
 }
 
 // Files from anywhere are put where a package has them.

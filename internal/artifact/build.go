@@ -91,9 +91,12 @@ func Build(ctx context.Context, sink Sink, spec Spec) (ocispec.Descriptor, error
 	}
 	completed.Files = spec.Files // those with digests
 	spec = completed
-	config := Config{Layers: map[digest.Digest][]string{}, Files: spec.Files, Platform: spec.Platform, CPS: spec.CPS, Requires: spec.Requires}
-	for i, desc := range layers {
-		config.Layers[desc.Digest] = layer.TopLevel(inLayer(spec.Files, i))
+	config := Config{Files: spec.Files, Platform: spec.Platform, CPS: spec.CPS, Requires: spec.Requires}
+	if spec.Compression == layer.Gzip { // the Rust program asks for it
+		config.Layers = map[digest.Digest][]string{}
+		for i, desc := range layers {
+			config.Layers[desc.Digest] = layer.TopLevel(inLayer(spec.Files, i))
+		}
 	}
 	raw, err := config.Marshal()
 	if err != nil {

@@ -35,7 +35,7 @@ func spec(t testing.TB, compression layer.Compression) Spec {
 // package that is made has another digest than before.
 func TestTheDigestOfAPackageIsThatOfTheLastRelease(t *testing.T) {
 	for compression, want := range map[layer.Compression]string{
-		layer.Zstd: "sha256:31b288706b7a57a275eee0cf00137869de2ceef2f6027a65cf225978e7445f71",
+		layer.Zstd: "sha256:0324d7b7f56f3e3041b7b9fdca0489bea6e19aa3c81f29083fa23d85cb065430",
 		layer.Gzip: "sha256:cec9c395eed7fc21a0e4c776c92fd51a47c22f5e0c8ffaaade79b099d3d9446d",
 	} {
 		for _, processors := range []int{1, 7} {

@@ -21,7 +21,8 @@ import (
 // ignored.
 type Config struct {
 	// Layers says which names a layer has at the top, by its digest: what the
-	// Rust program writes and reads. It is informative.
+	// Rust program writes and reads. It is informative; nil in a package that
+	// the Rust program cannot read.
 	Layers map[digest.Digest][]string
 	// Files lists every file, link and empty directory, sorted by path. It is
 	// empty in a package by the Rust program.
@@ -38,7 +39,7 @@ type Config struct {
 
 // wireConfig is [Config] as JSON has it.
 type wireConfig struct {
-	Layers   map[digest.Digest][]string `json:"layers"`
+	Layers   map[digest.Digest][]string `json:"layers,omitzero"`
 	Files    wireFiles                  `json:"files,omitempty"`
 	Platform *platform.Platform         `json:"platform,omitempty"`
 	CPS      *cps.Package               `json:"cps,omitempty"`

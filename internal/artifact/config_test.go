@@ -55,6 +55,9 @@ func TestAConfigIsCompressedWhereItIsLargeAndLayersAreZstd(t *testing.T) {
 		if plain != (test.want == ConfigType) || !bytes.Equal(p.RawConfig, sink.blobs[p.Manifest.Config.Digest]) {
 			t.Errorf("%s: the config begins with %q", test.name, p.RawConfig[:8])
 		}
+		if rust := test.compression == layer.Gzip; (p.Config.Layers != nil) != rust {
+			t.Errorf("%s: the config says of the layers %v", test.name, p.Config.Layers)
+		}
 		_, again, _ := builtConfig(t, test.files, test.compression)
 		if again.Descriptor.Digest != p.Descriptor.Digest {
 			t.Errorf("%s: built again it is %s, and was %s", test.name, again.Descriptor.Digest, p.Descriptor.Digest)
