@@ -42,6 +42,7 @@ func changeSteps() []step {
 		{Name: "get again", script: fmt.Sprintf(get, 1)},
 		{Name: "push, one library changed", script: `ocipkg --quiet push "$NEW" "$REG/$REPO:2"`},
 		{Name: "get, one library changed", script: fmt.Sprintf(get, 2)},
+		{Name: "push of that, nothing remembered", script: `OCIPKG_HOME=$OUT/new ocipkg --quiet push "$NEW" "$REG/$REPO:3"`},
 	}
 }
 

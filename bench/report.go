@@ -216,7 +216,8 @@ func (d *document) change() error {
 	d.printf(`## One library changed, and nothing changed
 
 A package of %d files and %s MB, of which one library of %s MB has 64 KiB of other bytes in the next version; zstd -3 makes
-%s bytes of that library. *Ratio* is to the cold command.
+%s bytes of that library. *Ratio* is to the cold command. A push remembers in the store what it packed; the last one has an empty
+store, as a CI job may that starts from nothing.
 
 `, c.Files, megabytes(c.Bytes), megabytes(c.Library), plot.Count(c.Compressed))
 	var rows [][]string
