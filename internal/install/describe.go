@@ -249,7 +249,10 @@ func (in *installer) noteLayers(pkg *artifact.Package) {
 	if !pkg.ListsFiles() {
 		return
 	}
+	if in.Mkdir("layers") != nil {
+		return
+	}
 	for _, l := range pkg.Manifest.Layers {
-		_ = in.WriteFile(in.lock, in.Path("layers", l.Digest.Encoded()), []byte(pkg.Descriptor.Digest))
+		in.NoteLayer(l.Digest.String(), pkg.Descriptor.Digest.String())
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/opencontainers/go-digest"
@@ -86,6 +87,7 @@ func Package(ctx context.Context, to *store.Store, from artifact.Fetcher, desc o
 		options.Limits = layer.DefaultLimits
 	}
 	in := &installer{Store: to, lock: lock, from: from, Options: options}
+	defer in.owners.release()
 	if err := in.unpack(ctx, pkg); err != nil {
 		return nil, fmt.Errorf("unpack %s: %w", digest, err)
 	}
@@ -212,60 +214,68 @@ func (in *installer) adopt(tree *layer.Tree, d digest.Digest, files []layer.File
 	if in.Replace {
 		return false // what is replaced may be damaged, and shared with the others
 	}
-	raw, err := os.ReadFile(in.Path("layers", d.Encoded()))
-	if err != nil {
-		return false
-	}
-	owner := string(raw)
-	// Without waiting: whoever holds the owner's lock may be waiting for ours.
-	lock, err := in.TryLock(store.LockName(owner), true)
-	if err != nil {
-		return false
-	}
-	defer lock.Release()
-	known := in.filesOf(owner)[d]
-	if len(known) != len(files) {
-		return false // unpacked, the layer would be refused
-	}
-	for _, f := range files {
-		if k, ok := known[f.Path]; !ok || k.Digest != f.Digest || k.Size != f.Size || k.Mode != f.Mode || k.Target != f.Target {
-			return false
+	for _, owner := range in.LayerOwners(d.String()) {
+		known := in.filesOf(owner)[d]
+		// Unpacked, a layer with other files would be refused.
+		same := len(known) == len(files) && !slices.ContainsFunc(files, func(f layer.File) bool {
+			k, ok := known[f.Path]
+			return !ok || k.Digest != f.Digest || k.Size != f.Size || k.Mode != f.Mode || k.Target != f.Target
+		})
+		if same && tree.Adopt(files, filepath.Join(in.PackageDir(owner), "root")) == nil {
+			return true
 		}
 	}
-	return tree.Adopt(files, filepath.Join(in.PackageDir(owner), "root")) == nil
+	return false
 }
 
 // owners are the packages in the store that layers are taken from.
 type owners struct {
 	mu    sync.Mutex
 	files map[string]map[digest.Digest]map[string]layer.File
+	locks []*store.Lock // shared, so that none of them goes meanwhile
 }
 
-// filesOf gives the files of a package in the store by layer and path. It is read
-// once: a new version of a package shares most of its layers with the one before.
-// That a file is there as listed is looked at when it is taken.
+func (o *owners) release() {
+	for _, lock := range o.locks {
+		lock.Release()
+	}
+}
+
+// filesOf gives the files of a package in the store by layer and path, and keeps
+// it there until all is done. It is read once: a new version of a package shares
+// most of its layers with the one before. That a file is there as listed is
+// looked at when it is taken. There are none of a package that is not there, or
+// is being worked on.
 func (in *installer) filesOf(owner string) map[digest.Digest]map[string]layer.File {
 	in.owners.mu.Lock()
 	defer in.owners.mu.Unlock()
 	if files, ok := in.owners.files[owner]; ok {
 		return files
 	}
-	files := map[digest.Digest]map[string]layer.File{}
-	have, err := ReadContents(in.Store, owner)
-	if _, there := in.Store.Package(owner); there == nil && err == nil {
-		for _, f := range have.Files {
-			if f.Layer >= len(have.Layers) {
-				continue
-			}
-			d := have.Layers[f.Layer]
-			if files[d] == nil {
-				files[d] = map[string]layer.File{}
-			}
-			files[d][f.Path] = f
-		}
-	}
 	if in.owners.files == nil {
 		in.owners.files = map[string]map[digest.Digest]map[string]layer.File{}
+	}
+	in.owners.files[owner] = nil
+	// Without waiting: whoever holds the owner's lock may be waiting for ours.
+	lock, err := in.TryLock(store.LockName(owner), true)
+	if err != nil {
+		return nil
+	}
+	in.owners.locks = append(in.owners.locks, lock)
+	have, err := ReadContents(in.Store, owner)
+	if _, there := in.Store.Package(owner); there != nil || err != nil {
+		return nil
+	}
+	files := map[digest.Digest]map[string]layer.File{}
+	for _, f := range have.Files {
+		if f.Layer >= len(have.Layers) {
+			continue
+		}
+		d := have.Layers[f.Layer]
+		if files[d] == nil {
+			files[d] = map[string]layer.File{}
+		}
+		files[d][f.Path] = f
 	}
 	in.owners.files[owner] = files
 	return files

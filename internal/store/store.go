@@ -7,7 +7,8 @@
 //	                         static/ shared/  links to the libraries of one kind
 //	blobs/sha256/<digest>               indexes, manifests and configs as they came
 //	refs/<hash of the name>             what a name stood for when it was looked up
-//	layers/<digest>                     a package that has the layer
+//	layers/<digest>                     the packages that had the layer last
+//	pushed/<repository>/<directory>     what was pushed, by the hashes of their names
 //	used/<digest>                       touched when the package is used
 //	roots/<hash of the path>            a lock file whose packages are kept
 //	tmp/  locks/

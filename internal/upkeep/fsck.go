@@ -247,7 +247,7 @@ func (f *fscker) forgetLayers() {
 	}
 	for _, file := range files {
 		note := f.Store.Path("layers", file.Name())
-		if raw, err := os.ReadFile(note); err == nil && damaged[string(raw)] {
+		if left := dropOwners(note, func(owner string) bool { return damaged[owner] }, false); left == 0 {
 			_ = os.Remove(note) // a store that is read-only gets nothing new either
 		}
 	}

@@ -343,20 +343,20 @@ func (r *remover) removeBlob(ctx context.Context, digest string, keep func(fs.Fi
 	return nil
 }
 
-// removeLayerNotes removes the notes that a package has a layer which is not
-// there any more.
+// removeLayerNotes takes packages that are not there any more out of the notes
+// that say which have a layer.
 func (r *remover) removeLayerNotes(rest *Catalog) error {
 	files, err := entries(r.store.Path("layers"))
 	if err != nil {
 		return err
 	}
-	stale := make([]bool, len(files))
+	gone := make([]bool, len(files)) // with all that had the layer
 	each(len(files), func(i int) {
-		raw, err := os.ReadFile(r.store.Path("layers", files[i].Name()))
-		stale[i] = err == nil && rest.byDigest[string(raw)] == nil
+		note := r.store.Path("layers", files[i].Name())
+		gone[i] = dropOwners(note, func(owner string) bool { return rest.byDigest[owner] == nil }, r.dry) == 0
 	})
 	for i, file := range files {
-		if !stale[i] {
+		if !gone[i] {
 			continue
 		}
 		if err := r.removeNote("layers", file.Name()); err != nil {
@@ -364,6 +364,17 @@ func (r *remover) removeLayerNotes(rest *Catalog) error {
 		}
 	}
 	return nil
+}
+
+// dropOwners takes packages out of a note of who has a layer, unless dry is set,
+// and tells how many are left. Where none are, the note is to be removed.
+func dropOwners(note string, drop func(owner string) bool, dry bool) (left int) {
+	noted := store.ReadOwners(note)
+	kept := slices.DeleteFunc(slices.Clone(noted), drop)
+	if len(kept) > 0 && len(kept) < len(noted) && !dry {
+		store.WriteOwners(note, kept)
+	}
+	return len(kept)
 }
 
 // removeNote removes a small file, which need not be there any more.

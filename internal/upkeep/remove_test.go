@@ -18,6 +18,26 @@ import (
 
 const day = 24 * time.Hour
 
+// What is left has the layers still, whichever of the packages with them goes.
+func TestLayersThatOthersHaveAreStillTakenFromThem(t *testing.T) {
+	for _, gone := range []string{"h.io/a/foo:1", "h.io/a/foo:2"} {
+		f := newFixture(t)
+		digests := map[string]string{"h.io/a/foo:1": f.add("h.io/a/foo:1", library("1")), "h.io/a/foo:2": f.add("h.io/a/foo:2", library("2"))}
+		if _, err := f.remove(gone); err != nil {
+			t.Fatal(err)
+		}
+		delete(digests, gone)
+		next := f.add("h.io/a/foo:3", library("3"))
+		for _, left := range digests {
+			a, errA := os.Stat(filepath.Join(f.PackageDir(left), "root/lib/big.bin"))
+			b, errB := os.Stat(filepath.Join(f.PackageDir(next), "root/lib/big.bin"))
+			if err := errors.Join(errA, errB); err != nil || !os.SameFile(a, b) {
+				t.Errorf("without %s: the next one has a file of its own (%v)", gone, err)
+			}
+		}
+	}
+}
+
 func TestANameGoesWithThePackageThatNothingElseStandsFor(t *testing.T) {
 	f := newFixture(t)
 	first, second := f.add("h.io/a/foo:1", library("1")), f.add("h.io/a/foo:2", library("2"))
