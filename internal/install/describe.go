@@ -253,6 +253,6 @@ func (in *installer) noteLayers(pkg *artifact.Package) {
 		return
 	}
 	for _, l := range pkg.Manifest.Layers {
-		in.NoteLayer(l.Digest.String(), pkg.Descriptor.Digest.String())
+		in.NoteLayer(l.Digest.String(), pkg.Descriptor.Digest.String(), in.ownersOf(l.Digest))
 	}
 }

@@ -214,7 +214,7 @@ func (in *installer) adopt(tree *layer.Tree, d digest.Digest, files []layer.File
 	if in.Replace {
 		return false // what is replaced may be damaged, and shared with the others
 	}
-	for _, owner := range in.LayerOwners(d.String()) {
+	for _, owner := range in.ownersOf(d) {
 		known := in.filesOf(owner)[d]
 		// Unpacked, a layer with other files would be refused.
 		same := len(known) == len(files) && !slices.ContainsFunc(files, func(f layer.File) bool {
@@ -233,6 +233,22 @@ type owners struct {
 	mu    sync.Mutex
 	files map[string]map[digest.Digest]map[string]layer.File
 	locks []*store.Lock // shared, so that none of them goes meanwhile
+	noted map[digest.Digest][]string
+}
+
+// ownersOf gives the packages that are noted to have a layer.
+func (in *installer) ownersOf(d digest.Digest) []string {
+	in.owners.mu.Lock()
+	defer in.owners.mu.Unlock()
+	owners, ok := in.owners.noted[d]
+	if !ok {
+		if in.owners.noted == nil {
+			in.owners.noted = map[digest.Digest][]string{}
+		}
+		owners = in.LayerOwners(d.String())
+		in.owners.noted[d] = owners
+	}
+	return owners
 }
 
 func (o *owners) release() {

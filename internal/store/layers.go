@@ -32,10 +32,10 @@ func ReadOwners(path string) []string {
 	})
 }
 
-// NoteLayer notes that a package has a layer. The directory of the notes must be
-// there. Who cannot write the note does without.
-func (s *Store) NoteLayer(digest, owner string) {
-	others := slices.DeleteFunc(s.LayerOwners(digest), func(other string) bool { return other == owner })
+// NoteLayer notes that a package has a layer, before those that were noted. The
+// directory of the notes must be there. Who cannot write the note does without.
+func (s *Store) NoteLayer(digest, owner string, others []string) {
+	others = slices.DeleteFunc(slices.Clone(others), func(other string) bool { return other == owner })
 	WriteOwners(s.LayerFile(digest), append([]string{owner}, others...))
 }
 

@@ -33,7 +33,7 @@ func TestALayerIsNotedWithThePackagesThatHadItLast(t *testing.T) {
 		{owner(3), []string{owner(3), owner(2), owner(1), long}},
 		{owner(4), []string{owner(4), owner(3), owner(2), owner(1)}},
 	} {
-		s.NoteLayer(layer, c.note)
+		s.NoteLayer(layer, c.note, s.LayerOwners(layer))
 		if got := s.LayerOwners(layer); !slices.Equal(got, c.want) {
 			t.Errorf("after %s: %q, want %q", c.note, got, c.want)
 		}
