@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 	if err != nil {
 		panic(err)
 	}
-	for variable, value := range map[string]string{"HOME": dir, "DOCKER_CONFIG": dir, "OCIPKG_HOME": "", "XDG_DATA_HOME": "", "OCIPKG_TARGET": "", "REGISTRY_AUTH_FILE": "", "XDG_CONFIG_HOME": "", "OCIPKG_CONFIG": "", "OCIPKG_MIRROR": ""} {
+	for variable, value := range map[string]string{"HOME": dir, "DOCKER_CONFIG": dir, "OCIPKG_HOME": "", "XDG_DATA_HOME": "", "XDG_CACHE_HOME": "", "OCIPKG_TARGET": "", "REGISTRY_AUTH_FILE": "", "XDG_CONFIG_HOME": "", "OCIPKG_CONFIG": "", "OCIPKG_MIRROR": ""} {
 		os.Setenv(variable, value)
 	}
 	top = dir

@@ -30,6 +30,8 @@
 package ocipkg
 
 import (
+	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -148,6 +150,9 @@ func (c *Client) open() error {
 		}
 		c.Locked, c.Offline = c.Locked || policy.Locked, c.Offline || policy.Offline
 		options := registry.Options{PlainHTTP: c.PlainHTTP, Insecure: c.Insecure, UserAgent: c.UserAgent, Warn: c.warn, Trace: c.Trace, Offline: c.Offline}
+		if cache, err := os.UserCacheDir(); err == nil && filepath.IsAbs(cache) {
+			options.Tokens = filepath.Join(cache, "ocipkg", "tokens")
+		}
 		if !c.Anonymous {
 			options.Credentials = registry.DefaultCredentials()
 		}

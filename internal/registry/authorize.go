@@ -37,15 +37,16 @@ type authorizer struct {
 func (c *Client) authorizer(name, repository string) *authorizer {
 	a := &authorizer{registry: name, host: registry.Reference{Registry: name}.Host(), repository: repository, client: c}
 	a.http = &http.Client{Transport: c.transport(a)}
-	a.anonymous = a.with(auth.EmptyCredential)
+	a.anonymous = a.with(auth.EmptyCredential, tokenFiles{c.options.Tokens})
 	return a
 }
 
-// with gives a client that answers challenges with cred.
-func (a *authorizer) with(cred auth.Credential) *auth.Client {
+// with gives a client that answers challenges with cred, and with the tokens
+// that are kept.
+func (a *authorizer) with(cred auth.Credential, kept tokenFiles) *auth.Client {
 	client := &auth.Client{
 		Client:     a.http,
-		Cache:      auth.NewCache(),
+		Cache:      newTokenCache(kept, a.registry, cred),
 		ClientID:   "ocipkg",
 		Credential: func(context.Context, string) (auth.Credential, error) { return cred, nil },
 	}
@@ -69,7 +70,7 @@ func (a *authorizer) credentialed(ctx context.Context) (known *auth.Client, refu
 		}
 		a.looked = true
 		if cred != auth.EmptyCredential {
-			a.known = a.with(cred)
+			a.known = a.with(cred, tokenFiles{a.client.options.Tokens})
 		}
 	}
 	return a.known, a.refused, nil
@@ -138,13 +139,13 @@ func (a *authorizer) fallingBack(req *http.Request) (*http.Response, error) {
 	}
 	read := (req.Method == http.MethodGet || req.Method == http.MethodHead) && req.Context().Value(writing{}) == nil
 	if known == nil || refused && read {
-		return a.anonymous.Do(req)
+		return a.sendAs(a.anonymous, req)
 	}
-	resp, err := known.Do(req)
+	resp, err := a.sendAs(known, req)
 	if !read || !isRefusal(resp, err) {
 		return resp, err
 	}
-	retried, retriedErr := a.anonymous.Do(req)
+	retried, retriedErr := a.sendAs(a.anonymous, req)
 	if retriedErr != nil || isRefusal(retried, nil) {
 		if retriedErr == nil {
 			retried.Body.Close()
@@ -159,6 +160,19 @@ func (a *authorizer) fallingBack(req *http.Request) (*http.Response, error) {
 	a.mu.Unlock()
 	a.client.warn("the credentials stored for " + a.registry + " were refused; going on without them")
 	return retried, nil
+}
+
+// sendAs sends a request with a client's credentials. Where a token that was kept
+// is not enough, a new one may be: what the user may do may have changed.
+func (a *authorizer) sendAs(client *auth.Client, req *http.Request) (*http.Response, error) {
+	cache := client.Cache.(*tokenCache)
+	req = cache.mark(req)
+	resp, err := client.Do(req)
+	if err != nil || resp.StatusCode != http.StatusForbidden || req.Body != nil || !cache.bar(req.Context(), req.URL.Host) {
+		return resp, err
+	}
+	resp.Body.Close()
+	return client.Do(req)
 }
 
 // isRefusal tells whether an answer, or the error of getting a token, says that

@@ -40,6 +40,9 @@ type Options struct {
 	Insecure Hosts
 	// Credentials finds what to log in with; nil is anonymous everywhere.
 	Credentials *Credentials
+	// Tokens is the directory in which the tokens that registries give are kept
+	// for the next run; empty keeps none.
+	Tokens string
 	// UserAgent names the program to the registry; empty is "ocipkg".
 	UserAgent string
 	// Warn takes a line for the user about something that went on all the

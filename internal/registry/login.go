@@ -53,6 +53,7 @@ func (c *Client) Login(ctx context.Context, host, user, password string) error {
 	case err != nil:
 		return fmt.Errorf("log in to %s: %w", host, c.explain(host, err))
 	}
+	tokenFiles{c.options.Tokens}.forget(host)
 	store, _, err := c.options.Credentials.forLogin()
 	if err == nil {
 		err = store.Put(ctx, addresses(host)[0], cred)
@@ -66,7 +67,7 @@ func (c *Client) Login(ctx context.Context, host, user, password string) error {
 // ping asks the registry whether it accepts cred.
 func (c *Client) ping(ctx context.Context, host string, cred auth.Credential) error {
 	a := c.authorizer(host, "")
-	a.looked, a.known = true, a.with(cred)
+	a.looked, a.known = true, a.with(cred, tokenFiles{})
 	reg := &remote.Registry{RepositoryOptions: remote.RepositoryOptions{
 		Reference: registry.Reference{Registry: host},
 		PlainHTTP: c.plain(host),
@@ -98,8 +99,9 @@ func (c *Credentials) forLogin() (*credentials.DynamicStore, *credentialFile, er
 }
 
 // Logout forgets the credentials for the registry host, where a login keeps
-// them. When there are none, the error is of kind [errdef.ErrNotFound].
+// them, and the tokens that were got with any. When there are none, the error is of kind [errdef.ErrNotFound].
 func (c *Client) Logout(ctx context.Context, host string) error {
+	tokenFiles{c.options.Tokens}.forget(host)
 	found, err := c.options.Credentials.forget(ctx, host)
 	if err != nil {
 		return fmt.Errorf("log out of %s: %w", host, err)

@@ -1,0 +1,8 @@
+//go:build !unix
+
+package registry
+
+import "io/fs"
+
+// isPrivate leaves it to the directory, which is the user's own.
+func isPrivate(fs.FileInfo) bool { return true }
