@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/ocipkg/ocipkg/internal/artifact"
 	"github.com/ocipkg/ocipkg/internal/cps"
@@ -109,7 +111,10 @@ func (c *Client) byLock(ctx context.Context, of *project.Project, ref *reference
 	}
 	c.store.NoteRoot(entry.File())
 	if ref.Digest == "" {
-		c.lockMoved(ctx, *ref, entry)
+		asked := *ref
+		var moved sync.WaitGroup
+		moved.Go(func() { c.lockMoved(ctx, asked, entry) }) // beside what is fetched
+		defer moved.Wait()
 		ref.Digest = entry.Digest
 	}
 	builds, err := lockedClosure(of, *ref, target)
@@ -278,7 +283,19 @@ func choiceOf(chosen artifact.Choice, target Platform) Choice {
 	return c
 }
 
+// install brings a package into the store. What it consists of is asked for at
+// once when that is known.
 func (c *Client) install(ctx context.Context, from artifact.Fetcher, desc Descriptor, raw []byte, of Platform, force bool) (*store.Package, error) {
+	return c.installFrom(ctx, from, desc, raw, of, force, func(ctx context.Context, from artifact.Fetcher, manifest ocispec.Manifest) install.FetchCloser {
+		known := c.has("") // the config is fetched
+		if force {
+			known = func(Descriptor) bool { return false }
+		}
+		return c.lookAhead(ctx, from, append([]Descriptor{manifest.Config}, manifest.Layers...), known)
+	})
+}
+
+func (c *Client) installFrom(ctx context.Context, from artifact.Fetcher, desc Descriptor, raw []byte, of Platform, force bool, look func(context.Context, artifact.Fetcher, ocispec.Manifest) install.FetchCloser) (*store.Package, error) {
 	if !force {
 		if p, err := c.store.Package(desc.Digest.String()); err == nil && c.store.Use(p.Digest) {
 			return p, nil
@@ -298,6 +315,7 @@ func (c *Client) install(ctx context.Context, from artifact.Fetcher, desc Descri
 	return install.Package(ctx, c.store, from, desc, raw, install.Options{
 		Replace:  force,
 		Platform: of,
+		Ahead:    look,
 		Derive: func(tree *os.Root) (*cps.Package, error) {
 			return derive.Package(tree.FS(), derive.Options{Warn: c.warn})
 		},
@@ -350,7 +368,7 @@ func (c *Client) load(ctx context.Context, source string, options GetOptions) (*
 	if desc.Digest != top.Digest {
 		raw = nil
 	}
-	p, err := c.install(ctx, l, desc, raw, of, options.Force)
+	p, err := c.installFrom(ctx, l, desc, raw, of, options.Force, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 
 	"github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ocipkg/ocipkg/internal/artifact"
@@ -108,16 +105,25 @@ func (c *Client) installLockedFrom(ctx context.Context, from manifestFetcher, b 
 		return group.Wait()
 	}
 	group.Go(func() error {
-		blobs := c.ask(ctx, from, b.build)
+		blobs := c.lookAhead(ctx, from, blobsOf(b.build), c.has(digest.Digest(b.build.Config.Digest)))
 		defer blobs.Close()
 		desc, raw, err := from.Manifest(ctx, b.build.Digest)
 		if err != nil {
 			return err
 		}
-		_, err = c.install(ctx, stored{blobs, c.store}, desc, raw, b.build.Platform, false)
+		_, err = c.installFrom(ctx, stored{blobs, c.store}, desc, raw, b.build.Platform, false, nil)
 		return err
 	})
 	return group.Wait()
+}
+
+// blobsOf gives what a package consists of, the config first.
+func blobsOf(build *project.LockedBuild) []Descriptor {
+	var blobs []Descriptor
+	for _, blob := range append([]project.Blob{build.Config}, build.Layers...) {
+		blobs = append(blobs, Descriptor{Digest: digest.Digest(blob.Digest), Size: blob.Size})
+	}
+	return blobs
 }
 
 // keepIndex brings the index of a locked package into the store, which answers
@@ -173,86 +179,6 @@ func vanished(b lockedBuild, err error) error {
 		return fmt.Errorf("%s, which the lock has for %s: %w", b.entry.Digest, b.entry.Name, err)
 	}
 	return errdef.Errorf(errdef.ErrNotFound, "%s, which the lock has for %s, is not in the registry any more: %w; run: ocipkg update %s, or name a mirror that has it", b.entry.Digest, b.entry.Name, err, b.entry.Name)
-}
-
-// What is asked for of one package before it is read: small blobs, of which each
-// would take a round trip, and of big ones the first alone. What comes of the
-// others meanwhile would be held in buffers of the connection, up to askedBuffer
-// bytes for each.
-const (
-	askedBytes  = 4 << 20
-	askedBuffer = 4 << 20
-)
-
-// asked is a place to fetch from of which some blobs have been asked for.
-type asked struct {
-	from    artifact.Fetcher
-	answers map[digest.Digest]chan answer // each has one answer in it, and is closed then
-	stop    context.CancelFunc
-}
-
-type answer struct {
-	blob io.ReadCloser
-	err  error
-}
-
-// ask asks for the config of a package, and for those of its layers that no
-// other package in the store has.
-func (c *Client) ask(ctx context.Context, from artifact.Fetcher, build *project.LockedBuild) *asked {
-	ctx, stop := context.WithCancel(ctx)
-	a := &asked{from, map[digest.Digest]chan answer{}, stop}
-	bytes := int64(0)
-	for i, blob := range append([]project.Blob{build.Config}, build.Layers...) {
-		d := digest.Digest(blob.Digest)
-		known := a.answers[d] != nil
-		if i == 0 {
-			_, known = install.Blob(c.store, d)
-		} else if _, err := os.Stat(c.store.Path("layers", d.Encoded())); err == nil {
-			known = true
-		}
-		if known {
-			continue
-		}
-		if bytes += min(blob.Size, askedBuffer); bytes > askedBytes && len(a.answers) > 1 {
-			break
-		}
-		answers := make(chan answer, 1)
-		a.answers[d] = answers
-		go func() {
-			defer close(answers)
-			blob, err := from.Fetch(ctx, ocispec.Descriptor{Digest: d, Size: blob.Size})
-			answers <- answer{blob, err}
-		}()
-	}
-	return a
-}
-
-// Fetch gives a blob: the answer for it where it has been asked for, to the
-// first who wants it.
-func (a *asked) Fetch(ctx context.Context, desc Descriptor) (io.ReadCloser, error) {
-	if answers := a.answers[desc.Digest]; answers != nil {
-		select {
-		case got, first := <-answers:
-			if first {
-				return got.blob, got.err
-			}
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
-	return a.from.Fetch(ctx, desc)
-}
-
-// Close drops the answers that nobody wanted.
-func (a *asked) Close() {
-	a.stop()
-	for _, answers := range a.answers {
-		for got := range answers {
-			if got.blob != nil {
-				got.blob.Close()
-			}
-		}
-	}
 }
 
 // lockMoved tells the user that a name in the lock stands for something else by

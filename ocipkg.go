@@ -32,6 +32,7 @@ package ocipkg
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"time"
 
@@ -98,6 +99,10 @@ type Client struct {
 	Progress func(done, total int64)
 	// Trace takes a line for each request to a registry; nil drops it.
 	Trace func(line string)
+	// Connections is the most blobs, or parts of one, that are moved at once from
+	// registries, and to one. Zero is what OCIPKG_CONNECTIONS says, else it adapts to
+	// what the way there is like: up to 8 come, and up to 12 go.
+	Connections int
 	// Offline asks no registry, be it one's own or a mirror, and opens no
 	// connection: what is neither in the store nor in a layout that is a mirror is
 	// an error of kind [ErrNetwork]. OCIPKG_OFFLINE and OCIPKG_FROZEN set it, too.
@@ -149,7 +154,10 @@ func (c *Client) open() error {
 			return
 		}
 		c.Locked, c.Offline = c.Locked || policy.Locked, c.Offline || policy.Offline
-		options := registry.Options{PlainHTTP: c.PlainHTTP, Insecure: c.Insecure, UserAgent: c.UserAgent, Warn: c.warn, Trace: c.Trace, Offline: c.Offline}
+		if c.err = c.countConnections(); c.err != nil {
+			return
+		}
+		options := registry.Options{Connections: c.Connections, PlainHTTP: c.PlainHTTP, Insecure: c.Insecure, UserAgent: c.UserAgent, Warn: c.warn, Trace: c.Trace, Offline: c.Offline}
 		if cache, err := os.UserCacheDir(); err == nil && filepath.IsAbs(cache) {
 			options.Tokens = filepath.Join(cache, "ocipkg", "tokens")
 		}
@@ -164,6 +172,27 @@ func (c *Client) open() error {
 		c.store, c.err = store.Open(c.Store)
 	})
 	return c.err
+}
+
+// maxConnections is more than any registry is glad of.
+const maxConnections = 256
+
+// countConnections takes the number of connections from the environment where
+// the client has none, and checks it.
+func (c *Client) countConnections() error {
+	if c.Connections < 0 || c.Connections > maxConnections {
+		return errdef.Errorf(errdef.ErrUsage, "%d connections are asked for; give 1 to %d, or 0 to leave it to the program", c.Connections, maxConnections)
+	}
+	text := os.Getenv("OCIPKG_CONNECTIONS")
+	if c.Connections > 0 || text == "" {
+		return nil
+	}
+	n, err := strconv.ParseUint(text, 10, 16)
+	if err != nil || n > maxConnections {
+		return errdef.Errorf(errdef.ErrUsage, "OCIPKG_CONNECTIONS is %q; set it to 1 to %d, or to 0 to leave it to the program", text, maxConnections)
+	}
+	c.Connections = int(n)
+	return nil
 }
 
 // source gives where a repository is read from: its mirrors, and itself.

@@ -36,8 +36,6 @@ type Pushed struct {
 	Mounted int64 `json:"mounted"`
 }
 
-const uploads = 4 // blobs sent at once
-
 // Push sends the layout that source names, under each of names; with none,
 // under the name that it carries. A name that ends in @, and has no tag, is a
 // repository, where the package is then found by its digest alone. A source that is a directory of files, and no
@@ -200,6 +198,14 @@ type push struct {
 func (c *Client) pushInto(ref reference.Reference) *push {
 	repo := c.registry.Repository(ref)
 	return &push{client: c, to: repo, repo: repo, arrived: map[digest.Digest]bool{}}
+}
+
+// uploads is how many blobs are sent at once.
+func (p *push) uploads() int {
+	if p.repo == nil {
+		return 4
+	}
+	return p.repo.Uploads()
 }
 
 // standing is what a tag stands for before something is pushed to it.
@@ -372,7 +378,7 @@ func (p *push) sendBlobs(ctx context.Context) error {
 	left := slices.DeleteFunc(slices.Clone(p.blobs), func(desc Descriptor) bool { return p.arrived[desc.Digest] })
 	p.meter = newMeter(p.client.Progress, left)
 	workers, ctx := errgroup.WithContext(ctx)
-	workers.SetLimit(uploads)
+	workers.SetLimit(p.uploads())
 	for _, desc := range left {
 		workers.Go(func() error { return p.sendBlob(ctx, desc) })
 	}

@@ -83,7 +83,10 @@ func (p *push) pack(ctx context.Context, dir, tag string, options PackOptions) (
 	}
 	p.meter = newMeter(p.client.Progress, nil)
 	group, ctx := errgroup.WithContext(ctx)
-	slots := make(chan struct{}, uploads)
+	slots := sync.OnceValue(func() chan struct{} {
+		p.standing(ctx, tag) // when that is known, so is how far the registry is
+		return make(chan struct{}, p.uploads())
+	})
 	var l *sourceLayout
 	var root Descriptor
 	go p.standing(ctx, tag) // to be known by the time the first layer is made
@@ -100,11 +103,11 @@ func (p *push) pack(ctx context.Context, dir, tag string, options PackOptions) (
 					return ctx.Err()
 				}
 				select {
-				case slots <- struct{}{}:
+				case slots() <- struct{}{}:
 				case <-ctx.Done():
 					return ctx.Err()
 				}
-				defer func() { <-slots }()
+				defer func() { <-slots() }()
 				if p.standing(ctx, tag).has[desc.Digest] {
 					p.meter.add(desc.Size)
 					return nil

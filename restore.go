@@ -207,7 +207,7 @@ func (f *restoreFetcher) Fetch(ctx context.Context, ref reference.Reference, tar
 // reporting gives a client like c, which is open, with the same connections and
 // another Progress.
 func (c *Client) reporting(progress func(done, total int64)) *Client {
-	other := &Client{Warn: c.Warn, Progress: progress, Locked: c.Locked, Offline: c.Offline, registry: c.registry, mirrors: c.mirrors, store: c.store}
+	other := &Client{Warn: c.Warn, Progress: progress, Locked: c.Locked, Offline: c.Offline, Connections: c.Connections, registry: c.registry, mirrors: c.mirrors, store: c.store}
 	other.once.Do(func() {})
 	return other
 }

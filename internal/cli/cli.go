@@ -131,6 +131,7 @@ type app struct {
 	locked, offline     bool
 	frozen              bool
 	plainHTTP, insecure []string
+	connections         int
 	json                bool
 	progress            progress
 }
@@ -174,6 +175,7 @@ func (a *app) addGlobalFlags(root *cobra.Command) {
 	flags.BoolVar(&a.frozen, "frozen", false, "--locked and --offline (or set OCIPKG_FROZEN=1)")
 	flags.StringSliceVar(&a.plainHTTP, "plain-http", nil, "speak http to a registry: --plain-http=`HOST[:PORT]`, or to all without a value; loopback ones are anyway")
 	flags.StringSliceVar(&a.insecure, "insecure", nil, "do not check the TLS certificate of a registry: --insecure=`HOST[:PORT]`, or of any without a value")
+	flags.IntVar(&a.connections, "connections", 0, "move so many blobs, or parts of one, at once; 0 adapts (or set OCIPKG_CONNECTIONS=`N`)")
 	flags.Lookup("plain-http").NoOptDefVal = "*"
 	flags.Lookup("insecure").NoOptDefVal = "*"
 }
@@ -181,6 +183,7 @@ func (a *app) addGlobalFlags(root *cobra.Command) {
 // client gives the client that a command works with.
 func (a *app) client() *ocipkg.Client {
 	c := &ocipkg.Client{PlainHTTP: a.plainHTTP, Insecure: a.insecure, UserAgent: "ocipkg/" + version(), Warn: a.warn}
+	c.Connections = a.connections
 	c.Locked, c.Offline = a.locked || a.frozen, a.offline || a.frozen
 	if !a.quiet {
 		c.Progress = a.progress.update

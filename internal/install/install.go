@@ -39,6 +39,16 @@ type Options struct {
 	// Derive makes the link description of a package that brings none from
 	// its unpacked tree. Nil derives nothing.
 	Derive func(tree *os.Root) (*cps.Package, error)
+	// Ahead gives a place to fetch the blobs of a manifest from that may ask for
+	// them before they are wanted; they will be in the order of the layers. It
+	// is closed when all is read. Nil asks for each when it is wanted.
+	Ahead func(ctx context.Context, from artifact.Fetcher, manifest ocispec.Manifest) FetchCloser
+}
+
+// FetchCloser is a fetcher that has something to give back.
+type FetchCloser interface {
+	artifact.Fetcher
+	Close()
 }
 
 const maxWorkers = 8 // layers unpacked at once
@@ -78,6 +88,15 @@ func Package(ctx context.Context, to *store.Store, from artifact.Fetcher, desc o
 		if raw, err = artifact.ReadBlob(ctx, from, desc, artifact.MaxManifest); err != nil {
 			return nil, err
 		}
+	}
+	if options.Ahead != nil {
+		manifest, err := artifact.ParseManifest(raw)
+		if err != nil {
+			return nil, fmt.Errorf("manifest %s: %w", desc.Digest, err)
+		}
+		ahead := options.Ahead(ctx, from, manifest)
+		defer ahead.Close()
+		from = ahead
 	}
 	pkg, err := artifact.OpenManifest(ctx, from, desc, raw)
 	if err != nil {

@@ -5,10 +5,13 @@
 package registry
 
 import (
+	"bytes"
 	"crypto/tls"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"oras.land/oras-go/v2/registry"
 	"oras.land/oras-go/v2/registry/remote"
@@ -50,6 +53,9 @@ type Options struct {
 	Warn func(line string)
 	// Trace takes a line for each request; nil drops it.
 	Trace func(line string)
+	// Connections is how many blobs, or parts of one, are moved at once from or
+	// to registries at most; zero adapts it.
+	Connections int
 	// Offline refuses every request, before a host is looked up or credentials
 	// are; the error is of kind [errdef.ErrNetwork].
 	Offline bool
@@ -62,8 +68,10 @@ var errOffline = &explained{errdef.Errorf(errdef.ErrNetwork, "not asked, since t
 // connections and tokens.
 type Client struct {
 	options  Options
-	secure   *http.Transport
-	insecure *http.Transport
+	secure   pools
+	insecure pools
+	room     *Room
+	trips    trips
 
 	mu    sync.Mutex
 	repos map[string]*Repository
@@ -76,23 +84,48 @@ func New(options Options) *Client {
 		options.UserAgent = "ocipkg"
 	}
 	c := &Client{options: options, repos: map[string]*Repository{}, said: map[string]bool{}}
+	most := options.Connections
+	if most <= 0 {
+		most = maxDownloads
+	}
+	c.room = newRoom(most)
 	pool := http.DefaultTransport.(*http.Transport).Clone()
 	// Layers move in parallel, all of them from one host.
-	pool.MaxIdleConnsPerHost = 16
+	pool.MaxIdleConnsPerHost = max(16, most)
 	// Digests are of the bytes as they are stored: nothing may unpack them on
 	// the way.
 	pool.DisableCompression = true
-	c.secure = pool
+	c.secure = newPools(pool)
 	lax := pool.Clone()
 	lax.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} // asked for by name
-	c.insecure = lax
+	c.insecure = newPools(lax)
 	return c
+}
+
+// pools keep connections: usual ones, and such as carry one answer at a time.
+// HTTP/2 has one for all, which may be slower than several are together.
+type pools struct{ usual, apart *http.Transport }
+
+func newPools(usual *http.Transport) pools {
+	apart := usual.Clone()
+	apart.Protocols = new(http.Protocols)
+	apart.Protocols.SetHTTP1(true)
+	apart.TLSNextProto = map[string]func(string, *tls.Conn) http.RoundTripper{}
+	if apart.TLSClientConfig != nil {
+		apart.TLSClientConfig.NextProtos = nil // usual may have put HTTP/2 there
+	}
+	return pools{usual, apart}
+}
+
+func (p pools) close() {
+	p.usual.CloseIdleConnections()
+	p.apart.CloseIdleConnections()
 }
 
 // Close drops the connections that are idle.
 func (c *Client) Close() {
-	c.secure.CloseIdleConnections()
-	c.insecure.CloseIdleConnections()
+	c.secure.close()
+	c.insecure.close()
 }
 
 // warn tells the user something once.
@@ -148,7 +181,27 @@ func (c *Client) transport(a *authorizer) http.RoundTripper {
 	if isLoopback(a.registry) && !c.options.PlainHTTP.Has(a.registry) {
 		t = &tlsProbe{t, a.host}
 	}
-	return retrying(&guard{t, a})
+	return retrying(&guard{&reusing{t}, a})
+}
+
+// reusing reads what a registry says with a refusal before it gives the answer:
+// who has no use for that closes it unread, and with it the connection.
+type reusing struct{ next http.RoundTripper }
+
+const maxSaid = 16 << 10 // bytes of what is said with a refusal
+
+func (r *reusing) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := r.next.RoundTrip(req)
+	if err != nil || resp.StatusCode != http.StatusUnauthorized {
+		return resp, err
+	}
+	said, err := io.ReadAll(io.LimitReader(resp.Body, maxSaid))
+	resp.Body.Close()
+	if err != nil {
+		return nil, err
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(said))
+	return resp, nil
 }
 
 // send is the network. The certificate of one host may be left unchecked, and
@@ -157,10 +210,20 @@ func (c *Client) send(req *http.Request) (*http.Response, error) {
 	if c.options.Offline {
 		return nil, errOffline // as a last resort: it is refused before
 	}
+	pools := c.secure
 	if c.options.Insecure.Has(registryOf(req.URL.Host)) {
-		return c.insecure.RoundTrip(req)
+		pools = c.insecure
 	}
-	return c.secure.RoundTrip(req)
+	pool := pools.usual
+	if req.Context().Value(apart{}) != nil && c.trips.share(req.URL.Host) {
+		pool = pools.apart
+	}
+	start := time.Now()
+	resp, err := pool.RoundTrip(req)
+	if err == nil && (req.Body == nil || req.Body == http.NoBody) {
+		c.trips.note(resp, time.Since(start))
+	}
+	return resp, err
 }
 
 // Docker Hub's registry is called one thing and found at another.

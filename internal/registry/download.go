@@ -2,12 +2,15 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -16,11 +19,20 @@ import (
 )
 
 // Fetch gives the blob or manifest of desc; whoever reads it verifies it. A
-// connection that breaks on the way is resumed where it broke, so that a reader
-// sees one stream.
+// connection that breaks on the way is resumed where it broke, and one that is
+// slow gets others beside it, so that a reader sees one stream. It waits while
+// as many are read as [Options] allow, so that nobody may wait for one with
+// another in hand. It is to be closed.
 func (r *Repository) Fetch(ctx context.Context, desc ocispec.Descriptor) (io.ReadCloser, error) {
 	d := &download{ctx: ctx, repo: r, desc: desc}
+	if ctx.Value(connected{}) == nil {
+		if err := r.client.room.Connect(ctx); err != nil {
+			return nil, err
+		}
+		d.disconnect = sync.OnceFunc(r.client.room.Disconnect)
+	}
 	if err := d.open(); err != nil {
+		d.end(err)
 		return nil, d.explain(err)
 	}
 	return d, nil
@@ -28,16 +40,23 @@ func (r *Repository) Fetch(ctx context.Context, desc ocispec.Descriptor) (io.Rea
 
 // download is a blob or manifest being fetched.
 type download struct {
-	ctx      context.Context
-	repo     *Repository
-	desc     ocispec.Descriptor
-	body     io.ReadCloser
-	offset   int64 // bytes given to the reader
-	skip     int64 // bytes of the body that the reader has already
-	whole    bool  // the registry does not do ranges
-	failures int   // without progress between them
-	broken   int64 // the offset at the last of them
-	err      error // the end of it
+	ctx        context.Context
+	repo       *Repository
+	desc       ocispec.Descriptor
+	disconnect func() // nil where that is another's
+	body       io.ReadCloser
+	offset     int64 // bytes given to the reader
+	skip       int64 // bytes of the body that the reader has already
+	whole      bool  // the registry does not do ranges
+	failures   int   // without progress between them
+	broken     int64 // the offset at the last of them
+	err        error // the end of it
+
+	waited  time.Duration // for the body
+	came    int64         // bytes of it
+	parts   *parts        // that are fetched beside the body, or in its place; nil for none
+	inParts bool          // in its place
+	unfit   bool          // parts did not come as they should
 }
 
 // What a connection must bring, in bytes, to count as progress: a registry that
@@ -48,14 +67,89 @@ const progress = 64 << 10
 // the descriptor are given on: the verifier must see them.
 func (d *download) Read(p []byte) (int, error) {
 	for d.err == nil {
-		n, err := d.readBody(p)
+		n, err := d.readSome(p)
 		d.offset += int64(n)
 		if n > 0 || err == nil {
 			return n, nil // an error comes again with the next read
 		}
-		d.err = d.resume(err)
+		if err := d.resume(err); err != nil {
+			d.end(err)
+		}
 	}
 	return 0, d.err
+}
+
+// end ends the download, for the first reason that there is.
+func (d *download) end(err error) {
+	if d.err == nil {
+		d.err = err
+	}
+	if d.parts != nil {
+		d.parts.close()
+	}
+	if d.disconnect != nil {
+		d.disconnect()
+	}
+}
+
+// readSome reads of the parts where there are any, else of the body.
+func (d *download) readSome(p []byte) (int, error) {
+	if d.parts != nil && !d.inParts && d.offset == d.parts.start {
+		if err := d.parts.await(); err != nil {
+			d.leaveParts(err)
+		} else {
+			d.body.Close()
+			d.inParts = true
+			d.parts.takeOver()
+		}
+	}
+	if d.inParts {
+		if d.offset == d.desc.Size {
+			return 0, io.EOF
+		}
+		n, err := d.parts.read(p, d.offset)
+		if err == nil {
+			return n, nil
+		}
+		d.leaveParts(err)
+		if d.ctx.Err() != nil {
+			return 0, d.ctx.Err()
+		}
+		if err := d.open(); err != nil {
+			return 0, &final{d.explain(err)}
+		}
+	}
+	if d.parts != nil {
+		p = p[:min(int64(len(p)), d.parts.start-d.offset)]
+	}
+	start := time.Now()
+	n, err := d.readBody(p)
+	d.waited += time.Since(start)
+	d.came += int64(n)
+	if d.parts == nil && err == nil && d.isSlow() {
+		d.parts = fetchParts(d.ctx, d.repo, d.desc, d.offset+int64(n)+partsLead)
+	}
+	return n, err
+}
+
+// final is an error after which there is nothing more to try.
+type final struct{ error }
+
+// isSlow tells whether the rest is better fetched in parts.
+func (d *download) isSlow() bool {
+	return !d.whole && !d.unfit && d.desc.Size-d.offset >= partsLeast+partsLead && d.waited >= partsAfter &&
+		float64(d.came) <= partsSlower*d.waited.Seconds()
+}
+
+// leaveParts goes on in one stream. Where there was no room for parts, there may
+// be later.
+func (d *download) leaveParts(err error) {
+	d.parts.close()
+	d.parts, d.inParts = nil, false
+	d.waited, d.came = 0, 0
+	if !errors.Is(err, errNoRoom) {
+		d.unfit = true
+	}
 }
 
 func (d *download) readBody(p []byte) (int, error) {
@@ -72,6 +166,10 @@ func (d *download) readBody(p []byte) (int, error) {
 // resume opens the rest after cause ended the body. Its error is the end of the
 // download.
 func (d *download) resume(cause error) error {
+	var end *final
+	if errors.As(cause, &end) {
+		return end.error
+	}
 	if d.ctx.Err() != nil {
 		return d.ctx.Err()
 	}
@@ -148,9 +246,16 @@ func (d *download) request() (usable bool, err error) {
 }
 
 // parseContentRange reads where a part of a body starts, and how many bytes the
-// whole has, -1 when that is not said. Some registries leave out the unit.
-// https://www.rfc-editor.org/rfc/rfc9110#field.content-range
+// whole has, -1 when that is not said.
 func parseContentRange(header string) (start, size int64, ok bool) {
+	start, _, size, ok = parseRange(header)
+	return start, size, ok
+}
+
+// parseRange reads also which byte the part ends with. Some registries leave out
+// the unit.
+// https://www.rfc-editor.org/rfc/rfc9110#field.content-range
+func parseRange(header string) (start, end, size int64, ok bool) {
 	header = strings.TrimPrefix(strings.TrimSpace(header), "bytes")
 	first, rest, _ := strings.Cut(strings.TrimLeft(header, " ="), "-")
 	last, total, slash := strings.Cut(rest, "/")
@@ -161,19 +266,17 @@ func parseContentRange(header string) (start, size int64, ok bool) {
 	if slash && total != "*" {
 		size, errSize = strconv.ParseInt(total, 10, 64)
 		if size <= end {
-			return 0, -1, false
+			return 0, 0, -1, false
 		}
 	}
 	if errStart != nil || errEnd != nil || errSize != nil || start < 0 || end < start {
-		return 0, -1, false
+		return 0, 0, -1, false
 	}
-	return start, size, true
+	return start, end, size, true
 }
 
 // Close ends the download.
 func (d *download) Close() error {
-	if d.err == nil {
-		d.err = http.ErrBodyReadAfterClose
-	}
+	d.end(http.ErrBodyReadAfterClose)
 	return d.body.Close()
 }

@@ -114,7 +114,7 @@ func TestACertificateThatIsNotKnownIsNamedWithTheFlagForIt(t *testing.T) {
 	wantFetched(t, r, "content")
 	r = repo(t, s.host, Options{})
 	trust(r.client, s.Server)
-	r.client.secure.TLSClientConfig.ServerName = "other.test"
+	r.client.secure.usual.TLSClientConfig.ServerName = "other.test"
 	_, err = fetch(t, r, blobOf("content"))
 	wantError(t, err, errdef.ErrNetwork, "certificate of "+s.host+" is not good", "other.test", "--insecure="+s.host)
 }

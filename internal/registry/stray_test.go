@@ -112,7 +112,7 @@ func TestAListOfTagsIsNotContinuedOnAnotherServer(t *testing.T) {
 // at makes name resolve to a server in the process: the network of a client is
 // replaced by one that connects there.
 func at(client *Client, name string, to *httptest.Server) {
-	for _, transport := range []*http.Transport{client.secure, client.insecure} {
+	for _, transport := range []*http.Transport{client.secure.usual, client.secure.apart, client.insecure.usual, client.insecure.apart} {
 		dial(transport, name, strings.TrimPrefix(strings.TrimPrefix(to.URL, "https://"), "http://"))
 	}
 }
@@ -207,5 +207,5 @@ func trust(client *Client, servers ...*httptest.Server) {
 			pool.AddCert(cert)
 		}
 	}
-	client.secure.TLSClientConfig = tlsConfig(pool)
+	client.secure.usual.TLSClientConfig = tlsConfig(pool)
 }

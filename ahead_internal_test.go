@@ -10,6 +10,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/ocipkg/ocipkg/internal/project"
+	"github.com/ocipkg/ocipkg/internal/registry"
 	"github.com/ocipkg/ocipkg/internal/store"
 )
 
@@ -32,15 +33,15 @@ func TestABlobThatIsInAPackageTwiceIsAskedForAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := &Client{store: s}
+	client := &Client{store: s, registry: registry.New(registry.Options{})}
 	blob := func(of string, size int64) project.Blob {
 		return project.Blob{Digest: digest.FromString(of).String(), Size: size}
 	}
-	big := int64(askedBytes)
-	build := &project.LockedBuild{Config: blob("config", 1), Layers: []project.Blob{blob("small", 1), blob("small", 1), blob("big", big), blob("bigger", big)}}
+	big := int64(aheadAtOnce)
+	build := &project.LockedBuild{Config: blob("config", 71), Layers: []project.Blob{blob("small", 71), blob("small", 71), blob("big", big), blob("bigger", big)}}
 	for name, failure := range map[string]error{"": nil, "with errors": errors.New("no")} {
 		from := counted{make(chan digest.Digest, 10), failure}
-		a := client.ask(t.Context(), from, build)
+		a := client.lookAhead(t.Context(), from, blobsOf(build), client.has(""))
 		for range 3 {
 			blob, err := a.Fetch(t.Context(), Descriptor{Digest: digest.FromString("small")})
 			if !errors.Is(err, failure) {
