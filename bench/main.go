@@ -30,6 +30,7 @@ Sections, all of them when none is given:
   startup   how long commands take that start a build
   memory    peak memory of each command by the size of the package
   scale     many files, and many packages in the store
+  far       a registry behind a long way: round trips, and parts of large blobs
 Further:
   report    only write the document anew
   profile   write CPU profiles of push and get of the set that -set names
@@ -64,7 +65,7 @@ type section struct {
 
 var sections = []section{
 	{"compare", (*bench).compare}, {"change", (*bench).change}, {"startup", (*bench).startup},
-	{"memory", (*bench).memory}, {"scale", (*bench).scale},
+	{"memory", (*bench).memory}, {"scale", (*bench).scale}, {"far", (*bench).far},
 }
 
 func main() {
@@ -184,6 +185,7 @@ var shapes = []workload.Shape{
 	{Name: "big", Files: 40, Bytes: 1005e6, Largest: 200e6, Binary: true},
 	{Name: "many", Files: 5000, Bytes: 95e6, Largest: 1e6},
 	{Name: "change", Files: 275, Bytes: 1000e6, Largest: 100e6, Binary: true},
+	{Name: "middle", Files: 60, Bytes: 40e6, Largest: 8e6, Binary: true},
 	{Name: "small", Files: 12, Bytes: 400e3, Largest: 200e3},
 	{Name: "huge", Files: 400, Bytes: 4000e6, Largest: 200e6, Binary: true},
 	{Name: "little", Files: 12, Bytes: 1e6, Largest: 400e3, Binary: true},

@@ -33,7 +33,7 @@ func (b *bench) report(context.Context) error {
 		return err
 	}
 	for _, part := range []func(*document) error{
-		(*document).head, (*document).comparisons, (*document).change, (*document).startup, (*document).memory, (*document).scale,
+		(*document).head, (*document).comparisons, (*document).change, (*document).startup, (*document).memory, (*document).scale, (*document).far,
 	} {
 		if err := part(d); err != nil {
 			return err
