@@ -56,6 +56,8 @@ type download struct {
 	came    int64         // bytes of it
 	parts   *parts        // that are fetched beside the body, or in its place; nil for none
 	inParts bool          // in its place
+	turn    int64         // the offset from which on they are in its place
+	tail    []byte        // what comes before that
 	unfit   bool          // parts did not come as they should
 }
 
@@ -94,8 +96,8 @@ func (d *download) end(err error) {
 
 // readSome reads of the parts where there are any, else of the body.
 func (d *download) readSome(p []byte) (int, error) {
-	if d.parts != nil && !d.inParts && d.offset == d.parts.start {
-		if err := d.parts.await(); err != nil {
+	if d.parts != nil && !d.inParts && d.offset == d.turn {
+		if err := d.parts.await(d.tail); err != nil {
 			d.leaveParts(err)
 		} else {
 			d.body.Close()
@@ -120,14 +122,19 @@ func (d *download) readSome(p []byte) (int, error) {
 		}
 	}
 	if d.parts != nil {
-		p = p[:min(int64(len(p)), d.parts.start-d.offset)]
+		p = p[:min(int64(len(p)), d.turn-d.offset)]
 	}
 	start := time.Now()
 	n, err := d.readBody(p)
 	d.waited += time.Since(start)
 	d.came += int64(n)
-	if d.parts == nil && err == nil && d.isSlow() {
-		d.parts = fetchParts(d.ctx, d.repo, d.desc, d.offset+int64(n)+partsLead)
+	if d.parts != nil {
+		before := max(0, d.turn-partsTail-d.offset)
+		d.tail = append(d.tail, p[min(before, int64(n)):n]...)
+	} else if err == nil && d.isSlow() {
+		// They begin behind what is on its way.
+		d.turn, d.tail = d.offset+int64(n)+partsLead, nil
+		d.parts = fetchParts(d.ctx, d.repo, d.desc, d.turn-partsTail)
 	}
 	return n, err
 }

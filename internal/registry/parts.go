@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,11 +18,13 @@ var (
 	partsLeast  int64 = 8 << 20                // bytes that are still to come
 	partsAfter        = 100 * time.Millisecond // of waiting for the one connection
 	partsSlower       = 40e6                   // bytes a second that it brought meanwhile
+
+	partSize  int64 = 1 << 20 // bytes, of the part that one request asks for
+	partsLead int64 = 4 << 20 // bytes that come in the one stream until the first part does
 )
 
 const (
-	partSize   = 2 << 20 // bytes, of the part that one request asks for
-	partsLead  = 4 << 20 // bytes that come in the one stream until the first part does
+	partsTail  = 4 << 10 // bytes at the end of the lead that the first part begins with, too
 	firstParts = 3       // fetched at once to begin with
 	moreParts  = 2       // that are added as long as that helps
 )
@@ -47,12 +50,10 @@ type parts struct {
 
 	mu      sync.Mutex
 	news    chan struct{} // closed, and made anew, when there is something to read or it failed
-	start   int64         // of the first
 	begun   []*part       // in order, those that are not read to their end
 	next    int64         // the first byte that is in none
 	running int
 	want    int   // of them at once
-	proven  bool  // one was answered as it should be
 	err     error // of one that failed: no other is begun
 	closed  bool
 	own     bool // the connection of the download itself is free for one
@@ -77,7 +78,7 @@ type part struct {
 // fetchParts begins to fetch what follows start.
 func fetchParts(ctx context.Context, r *Repository, desc ocispec.Descriptor, start int64) *parts {
 	ctx, cancel := context.WithCancel(Apart(ctx))
-	p := &parts{repo: r, desc: desc, ctx: ctx, cancel: cancel, news: make(chan struct{}), start: start, next: start, want: firstParts, since: time.Now()}
+	p := &parts{repo: r, desc: desc, ctx: ctx, cancel: cancel, news: make(chan struct{}), next: start, want: firstParts, since: time.Now()}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.begin()
@@ -201,10 +202,6 @@ func (p *parts) request(one *part) error {
 		resp.ContentLength >= 0 && resp.ContentLength != last-first+1 {
 		return errNoParts
 	}
-	p.mu.Lock()
-	p.proven = true
-	p.tell()
-	p.mu.Unlock()
 	for one.filled < one.size {
 		chunk := one.chunks[one.filled/ChunkSize]
 		at := one.filled % ChunkSize
@@ -229,16 +226,12 @@ func (p *parts) request(one *part) error {
 	return nil
 }
 
-// await waits until it is known that parts come as they should.
-func (p *parts) await() error {
+// await waits until it is known that parts come as they should: the first must
+// begin with the bytes that the one stream ended with.
+func (p *parts) await(tail []byte) error {
 	for {
-		p.mu.Lock()
-		proven, err, news := p.proven, p.err, p.news
-		if err == nil && p.running == 0 && len(p.begun) == 0 {
-			err = errNoRoom // not for the first
-		}
-		p.mu.Unlock()
-		if proven || err != nil {
+		n, news, err := p.proof(tail)
+		if n > 0 || err != nil {
 			return err
 		}
 		select {
@@ -247,6 +240,23 @@ func (p *parts) await() error {
 			return p.ctx.Err()
 		}
 	}
+}
+
+// proof compares as much as has come, at least the whole of tail.
+func (p *parts) proof(tail []byte) (n int, news <-chan struct{}, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.err != nil:
+		return 0, nil, p.err
+	case len(p.begun) == 0:
+		return 0, nil, errNoRoom // not for the first
+	case p.begun[0].filled < int64(len(tail)):
+		return 0, p.news, nil
+	case !bytes.Equal(p.begun[0].chunks[0][:len(tail)], tail):
+		return 0, nil, errNoParts
+	}
+	return len(tail), nil, nil
 }
 
 // takeOver says that the download has ended its own stream.

@@ -25,7 +25,7 @@ const ChunkSize = 256 << 10
 
 // bufferedBytes is the most that is held in memory of what has come and is not
 // read yet, in all downloads together.
-const bufferedBytes = 16 << 20
+const bufferedBytes = 8 << 20
 
 // Room bounds what one client has under way: connections, and memory for what
 // comes before it is wanted.

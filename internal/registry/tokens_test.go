@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -300,5 +302,32 @@ func TestOldTokensAreSweptAway(t *testing.T) {
 	wantFetched(t, repo(t, s.host, options), "content")
 	if file := tokenFile(t, options.Tokens); file == old {
 		t.Error("the old one is still there")
+	}
+}
+
+func TestARefusalIsNoEndOfAConnection(t *testing.T) {
+	tokens := tokens(t, "token", nil)
+	s := newServer(t, map[string]http.HandlerFunc{"/v2/": func(w http.ResponseWriter, r *http.Request) {
+		if !tokens.accepts(r) {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="`+tokens.URL+`/token"`)
+			w.WriteHeader(http.StatusUnauthorized)
+			fmt.Fprint(w, errorDocument("UNAUTHORIZED", "authentication required"))
+			return
+		}
+		answer(http.StatusOK, "content")(w, r)
+	}})
+	var connections atomic.Int32
+	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			connections.Add(1)
+		}
+	}
+	s.Start()
+	r := repo(t, strings.TrimPrefix(s.URL, "http://"), Options{})
+	for range 3 {
+		wantFetched(t, r, "content")
+	}
+	if n := connections.Load(); n != 1 {
+		t.Errorf("%d connections", n)
 	}
 }
