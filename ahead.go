@@ -3,7 +3,6 @@ package ocipkg
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"os"
 	"sync"
@@ -71,7 +70,7 @@ func (c *Client) lookAhead(ctx context.Context, from artifact.Fetcher, blobs []D
 	a.ctx, a.stop = context.WithCancel(registry.Connected(ctx))
 	seen := map[digest.Digest]bool{}
 	for _, desc := range blobs {
-		if !seen[desc.Digest] && !known(desc) && artifact.CheckDescriptor(desc) == nil {
+		if !seen[desc.Digest] && artifact.CheckDescriptor(desc) == nil && !known(desc) {
 			a.queue = append(a.queue, desc)
 		}
 		seen[desc.Digest] = true
@@ -157,7 +156,8 @@ func (e *early) read(blob io.Reader, size int64) {
 		n, err := io.ReadFull(blob, chunk[:min(int64(len(chunk)), size-e.filled)])
 		e.filled += int64(n)
 		if err != nil {
-			if !errors.Is(err, io.EOF) && err != io.ErrUnexpectedEOF {
+			// These alone are the end of the blob: others may wrap them.
+			if err != io.EOF && err != io.ErrUnexpectedEOF {
 				e.err = err
 			}
 			return

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"testing"
+	"testing/iotest"
 
 	"github.com/opencontainers/go-digest"
 
@@ -66,6 +68,56 @@ func TestABlobThatIsInAPackageTwiceIsAskedForAgain(t *testing.T) {
 			if times[digest.FromString(of)] != n {
 				t.Errorf("%s: %s was asked for %d times, want %d", name, of, times[digest.FromString(of)], n)
 			}
+		}
+	}
+}
+
+// failing gives a blob that ends in an error after some bytes.
+type failing struct {
+	bytes int64
+	err   error
+}
+
+func (f failing) Fetch(context.Context, Descriptor) (io.ReadCloser, error) {
+	return io.NopCloser(io.MultiReader(bytes.NewReader(make([]byte, f.bytes)), iotest.ErrReader(f.err))), nil
+}
+
+func TestWhatWasReadAheadEndsAsItWouldHave(t *testing.T) {
+	s, err := store.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken := fmt.Errorf("the connection kept breaking: %w", io.EOF)
+	client := &Client{store: s, registry: registry.New(registry.Options{})}
+	for name, c := range map[string]struct {
+		size, bytes int64
+		err, want   error
+		read        int64
+	}{
+		"whole":             {1 << 20, 1 << 20, io.EOF, nil, 1 << 20},
+		"empty":             {0, 0, io.EOF, nil, 0},
+		"short":             {1 << 20, 300 << 10, io.EOF, nil, 300 << 10},
+		"long":              {1000, 2000, io.EOF, nil, 1001}, // enough to see that it is
+		"broken":            {1 << 20, 300 << 10, broken, broken, 300 << 10},
+		"broken at its end": {256 << 10, 256 << 10, broken, broken, 256 << 10},
+	} {
+		desc := Descriptor{Digest: digest.FromString(name), Size: c.size}
+		a := client.lookAhead(t.Context(), failing{c.bytes, c.err}, []Descriptor{desc}, func(Descriptor) bool { return false })
+		blob, err := a.Fetch(t.Context(), desc)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		n, err := io.Copy(io.Discard, blob)
+		if n != c.read || !errors.Is(err, c.want) || (err == nil) != (c.want == nil) {
+			t.Errorf("%s: read %d bytes, %v", name, n, err)
+		}
+		blob.Close()
+		a.Close()
+		if chunks, ok := client.registry.Room().Take(8 << 20); !ok {
+			t.Errorf("%s: buffers are still out", name)
+		} else {
+			client.registry.Room().Give(chunks...)
 		}
 	}
 }

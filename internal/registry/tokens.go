@@ -93,6 +93,9 @@ func (t tokenFiles) save(registry, what, token string, got time.Time) {
 	if !isToken(token) || time.Until(expires) < tokenMargin || os.MkdirAll(t.dir, 0o700) != nil {
 		return
 	}
+	if dir, err := os.Lstat(t.dir); err != nil || !dir.IsDir() || !isPrivate(dir) {
+		return // it would not be believed
+	}
 	raw, err := json.Marshal(keptToken{what, expires, token})
 	if err != nil || len(raw) > maxToken {
 		return
@@ -166,6 +169,8 @@ type tokenCache struct {
 	registry string
 	user     string // what tells users apart, and is no secret
 
+	recalling sync.Mutex // is not held by who has mu
+
 	mu     sync.Mutex
 	looked map[string]bool   // for what tokens were looked for
 	from   map[string]string // what came from files, by what it is for
@@ -211,14 +216,23 @@ func (c *tokenCache) whatFor(ctx context.Context, host, key string) string {
 
 // GetScheme also looks for a token that was kept: with it, the scheme is known.
 func (c *tokenCache) GetScheme(ctx context.Context, host string) (auth.Scheme, error) {
-	key := scopesOf(ctx, host)
-	if token := c.find(c.whatFor(ctx, host, key)); token != "" {
-		_, err := c.Cache.Set(ctx, host, auth.SchemeBearer, key, func(context.Context) (string, error) { return token, nil })
-		if err != nil {
-			return auth.SchemeUnknown, err
-		}
+	if err := c.recall(ctx, host, scopesOf(ctx, host)); err != nil {
+		return auth.SchemeUnknown, err
 	}
 	return c.Cache.GetScheme(ctx, host)
+}
+
+// recall takes a token that was kept into memory. Requests that begin at the same
+// time wait for it.
+func (c *tokenCache) recall(ctx context.Context, host, key string) error {
+	c.recalling.Lock()
+	defer c.recalling.Unlock()
+	token := c.find(c.whatFor(ctx, host, key))
+	if token == "" {
+		return nil
+	}
+	_, err := c.Cache.Set(ctx, host, auth.SchemeBearer, key, func(context.Context) (string, error) { return token, nil })
+	return err
 }
 
 // find looks once whether a token was kept.

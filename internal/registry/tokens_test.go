@@ -76,15 +76,13 @@ func TestATokenThatAllowsTooLittleIsRenewed(t *testing.T) {
 		}
 		answer(http.StatusOK, "content")(w, r)
 	})})
-	options := Options{Tokens: t.TempDir()}
+	options := Options{Tokens: filepath.Join(t.TempDir(), "tokens")}
 	_, err := fetch(t, repo(t, s.host, options), blobOf("content"))
 	wantError(t, err, errdef.ErrUnauthorized, "forbids")
 	tokens.wantTimes(t, "/token", 1) // a new one was too little, and another would be
-	if err := os.Chmod(options.Tokens, 0o700); err != nil {
-		t.Fatal(err)
-	}
 	wantFetched(t, repo(t, s.host, options), "content")
 	tokens.wantTimes(t, "/token", 2)
+	s.wantTimes(t, "GET", 2+3)
 }
 
 func TestATokenIsForOneUserAndOneRepository(t *testing.T) {
@@ -263,10 +261,7 @@ func TestRequestsThatAreRefusedTogetherGetOneToken(t *testing.T) {
 func TestARegistryThatWantsMoreThanWasThoughtIsAskedSoAtOnce(t *testing.T) {
 	tokens := tokens(t, "token", nil)
 	s := serve(t, map[string]http.HandlerFunc{"/v2/": tokens.protected(`Bearer realm="REALM",scope="repository:acme/foo:pull repository:catalog:*"`, answer(http.StatusOK, "content"))})
-	options := Options{Tokens: t.TempDir()}
-	if err := os.Chmod(options.Tokens, 0o700); err != nil {
-		t.Fatal(err)
-	}
+	options := Options{Tokens: filepath.Join(t.TempDir(), "tokens")}
 	for range 2 {
 		r := repo(t, s.host, options)
 		wantFetched(t, r, "content")
@@ -330,4 +325,19 @@ func TestARefusalIsNoEndOfAConnection(t *testing.T) {
 	if n := connections.Load(); n != 1 {
 		t.Errorf("%d connections", n)
 	}
+}
+
+func TestRequestsThatBeginTogetherHaveTheTokenThatWasKept(t *testing.T) {
+	s, tokens, options := behindTokens(t)
+	wantFetched(t, repo(t, s.host, options), "content")
+	for range 20 {
+		r := repo(t, s.host, options)
+		var all sync.WaitGroup
+		for range 5 {
+			all.Go(func() { wantFetched(t, r, "content") })
+		}
+		all.Wait()
+	}
+	tokens.wantTimes(t, "/token", 1)
+	s.wantTimes(t, "GET", 2+100)
 }
