@@ -40,6 +40,13 @@ func TestTokensArePushedAndGotWith(t *testing.T) {
 			if n := registry.Tokens.Issued("") - issued; n != 1 {
 				t.Errorf("a get asked for %d tokens", n)
 			}
+			issued = registry.Tokens.Issued("")
+			s.Run("ocipkg", "get", "--overwrite", name).OK()
+			if n := registry.Tokens.Issued("") - issued; n != 0 {
+				t.Errorf("the next get asked for %d tokens", n)
+			}
+			s.Run("ocipkg", "logout", registry.Host).OK()
+			s.Run("ocipkg", "get", "--overwrite", name).Fails(4, "ocipkg login "+registry.Host)
 		})
 	}
 }
