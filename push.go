@@ -140,7 +140,15 @@ func (c *Client) openOrPack(ctx context.Context, source string, named bool, opti
 	if err != nil {
 		return nil, Descriptor{}, err
 	}
-	return packTemp(ctx, spec, func(*layout.Writer, Descriptor) {})
+	w, err := layout.CreateTemp()
+	if err != nil {
+		return nil, Descriptor{}, err
+	}
+	l, root, err := packInto(ctx, w, spec, func(Descriptor) {})
+	if err != nil {
+		w.Close()
+	}
+	return l, root, err
 }
 
 func (c *Client) pushTo(ctx context.Context, from artifact.Fetcher, root Descriptor, ref reference.Reference) (Pushed, error) {

@@ -81,6 +81,10 @@ func (p *push) pack(ctx context.Context, dir, tag string, options PackOptions) (
 		}
 		return err
 	}
+	w, err := layout.CreateTemp()
+	if err != nil {
+		return nil, Descriptor{}, err
+	}
 	p.meter = newMeter(p.client.Progress, nil)
 	group, ctx := errgroup.WithContext(ctx)
 	slots := sync.OnceValue(func() chan struct{} {
@@ -91,7 +95,7 @@ func (p *push) pack(ctx context.Context, dir, tag string, options PackOptions) (
 	var root Descriptor
 	go p.standing(ctx, tag) // to be known by the time the first layer is made
 	group.Go(func() (err error) {
-		l, root, err = packTemp(ctx, spec, func(w *layout.Writer, desc Descriptor) {
+		l, root, err = packInto(ctx, w, spec, func(desc Descriptor) {
 			if slices.Contains(artifact.ManifestTypes, desc.MediaType) || !p.arrives(desc.Digest) {
 				return
 			}
@@ -125,10 +129,11 @@ func (p *push) pack(ctx context.Context, dir, tag string, options PackOptions) (
 		})
 		return err
 	})
-	if err := group.Wait(); err != nil {
+	if err := group.Wait(); err != nil { // nothing reads what is packed any more
 		if l != nil {
-			l.Close()
+			l.Layout.Close()
 		}
+		w.Close()
 		return nil, root, err
 	}
 	return l, root, nil
@@ -178,21 +183,16 @@ func (o PackOptions) describeDir(dir string) (artifact.Spec, error) {
 	return o.describe(files)
 }
 
-// packTemp packs files into a temporary layout. Made is told of each blob when it
+// packInto packs files into a temporary layout. Made is told of each blob when it
 // is there, one at a time.
-func packTemp(ctx context.Context, spec artifact.Spec, made func(*layout.Writer, Descriptor)) (*sourceLayout, Descriptor, error) {
-	w, err := layout.CreateTemp()
+func packInto(ctx context.Context, w *layout.Writer, spec artifact.Spec, made func(Descriptor)) (*sourceLayout, Descriptor, error) {
+	root, err := artifact.Build(ctx, &watchedSink{Sink: w, made: made}, spec)
 	if err != nil {
-		return nil, Descriptor{}, err
+		return nil, root, err
 	}
-	var l *layout.Layout
-	root, err := artifact.Build(ctx, &watchedSink{Sink: w, made: func(desc Descriptor) { made(w, desc) }}, spec)
-	if err == nil {
-		l, err = w.Layout(root)
-	}
+	l, err := w.Layout(root)
 	if err != nil {
-		w.Close()
-		return nil, Descriptor{}, err
+		return nil, root, err
 	}
 	return &sourceLayout{Layout: l, writer: w}, root, nil
 }
