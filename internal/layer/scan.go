@@ -11,6 +11,9 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/ocipkg/ocipkg/internal/errdef"
 )
@@ -35,34 +38,68 @@ func Scan(dir string, executable Executable) ([]File, error) {
 	if dir, err = filepath.EvalSymlinks(dir); err != nil { // a walk does not enter a link
 		return nil, err
 	}
-	var files []File
-	occupied := map[string]bool{".": true} // directories in which there is something
-	err = filepath.WalkDir(dir, func(at string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(dir, at)
-		if err != nil || rel == "." {
-			return err
-		}
-		f, err := stat(at, filepath.ToSlash(rel), executable)
-		if err != nil {
-			return err
-		}
-		occupied[path.Dir(strings.TrimSuffix(f.Path, "/"))] = true
-		files = append(files, f)
-		return nil
-	})
-	if err != nil {
-		return nil, err
+	w := walk{executable: executable, occupied: map[string]bool{}}
+	w.workers.SetLimit(runtime.GOMAXPROCS(0))
+	w.enter(dir, "")
+	_ = w.workers.Wait() // they note their errors themselves
+	if w.err != nil {
+		return nil, w.err
 	}
-	files = slices.DeleteFunc(files, func(f File) bool {
-		return f.IsDir() && occupied[strings.TrimSuffix(f.Path, "/")]
+	files := slices.DeleteFunc(w.files, func(f File) bool {
+		return f.IsDir() && w.occupied[strings.TrimSuffix(f.Path, "/")]
 	})
 	if !slices.ContainsFunc(files, func(f File) bool { return !f.IsDir() }) {
 		return nil, errdef.Errorf(errdef.ErrUsage, "%s has no files in it", dir)
 	}
 	return files, prepare(files)
+}
+
+// walk lists a directory, several of those in it at once.
+type walk struct {
+	executable Executable
+	workers    errgroup.Group
+
+	mu       sync.Mutex
+	files    []File
+	occupied map[string]bool // directories in which there is something
+	err      error           // of what comes first, by its path
+	failed   string
+}
+
+// enter lists the directory at, which is rel in the package: empty, or with a
+// slash at its end.
+func (w *walk) enter(at, rel string) {
+	entries, err := os.ReadDir(at)
+	if err != nil {
+		w.fail(rel, err)
+	}
+	var files []File
+	for _, entry := range entries {
+		below := filepath.Join(at, entry.Name())
+		f, err := stat(below, rel+entry.Name(), w.executable)
+		if err != nil {
+			w.fail(rel+entry.Name(), err)
+			break
+		}
+		files = append(files, f)
+		if f.IsDir() && !w.workers.TryGo(func() error { w.enter(below, f.Path); return nil }) {
+			w.enter(below, f.Path)
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.files = append(w.files, files...)
+	if len(files) > 0 {
+		w.occupied[strings.TrimSuffix(rel, "/")] = true
+	}
+}
+
+func (w *walk) fail(rel string, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err == nil || rel < w.failed {
+		w.err, w.failed = err, rel
+	}
 }
 
 // Entry makes the entry for the file at source, to be packed as the path dest.
