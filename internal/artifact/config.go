@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
+	"slices"
 	"strconv"
 
 	"github.com/opencontainers/go-digest"
@@ -46,13 +48,14 @@ type wireConfig struct {
 	Requires []reference.Requirement    `json:"requires,omitempty"`
 }
 
+// wireFile has its keys in order, as all of a config has.
 type wireFile struct {
+	Digest digest.Digest `json:"digest,omitempty"`
+	Layer  int           `json:"layer"`
+	Mode   string        `json:"mode"`
 	Path   string        `json:"path"`
 	Size   int64         `json:"size"`
-	Mode   string        `json:"mode"`
-	Digest digest.Digest `json:"digest,omitempty"`
 	Target string        `json:"target,omitempty"`
-	Layer  int           `json:"layer"`
 }
 
 // wireFiles is a list of files, which is read one by one: what no package can
@@ -88,11 +91,33 @@ func (w *wireFiles) UnmarshalJSON(raw []byte) error {
 // Marshal writes the config as JSON with sorted keys, so that one config has
 // one digest.
 func (c Config) Marshal() ([]byte, error) {
-	wire := wireConfig{Layers: c.Layers, Files: toWire(c.Files), CPS: c.CPS, Requires: c.Requires}
+	wire := wireConfig{Layers: c.Layers, CPS: c.CPS, Requires: c.Requires}
 	if !c.Platform.IsZero() {
 		wire.Platform = &c.Platform
 	}
-	return sortedJSON(wire)
+	rest, err := sortedJSON(wire)
+	if err != nil {
+		return nil, err
+	}
+	var values map[string]json.RawMessage
+	if err := json.Unmarshal(rest, &values); err != nil {
+		return nil, err
+	}
+	// The files are nearly all of it, and in order as they are.
+	if len(c.Files) > 0 {
+		if values["files"], err = plainJSON(toWire(c.Files)); err != nil {
+			return nil, err
+		}
+	}
+	sorted := []byte("{")
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		if len(sorted) > 1 {
+			sorted = append(sorted, ',')
+		}
+		sorted = fmt.Appendf(sorted, "%q:", key)
+		sorted = append(sorted, values[key]...)
+	}
+	return append(sorted, '}'), nil
 }
 
 const (
@@ -149,13 +174,18 @@ func sortedJSON(v any) ([]byte, error) {
 	if err := decoder.Decode(&tree); err != nil {
 		return nil, err
 	}
-	var sorted bytes.Buffer
-	encoder := json.NewEncoder(&sorted)
+	return plainJSON(tree)
+}
+
+// plainJSON gives v as JSON with nothing escaped that need not be.
+func plainJSON(v any) ([]byte, error) {
+	var plain bytes.Buffer
+	encoder := json.NewEncoder(&plain)
 	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(tree); err != nil {
+	if err := encoder.Encode(v); err != nil {
 		return nil, err
 	}
-	return bytes.TrimSuffix(sorted.Bytes(), []byte("\n")), nil
+	return bytes.TrimSuffix(plain.Bytes(), []byte("\n")), nil
 }
 
 // ParseConfig reads the config of a package of so many layers and checks that
