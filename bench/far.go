@@ -147,7 +147,7 @@ func (b *bench) runFar(ctx context.Context, set *workload.Set, c farCase, to *fa
 				return err
 			}
 		}
-		far, err := turn.registry.Far(c.tokens)
+		far, err := turn.registry.Far(registry.Long, c.tokens)
 		if err != nil {
 			return err
 		}

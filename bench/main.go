@@ -33,6 +33,7 @@ Sections, all of them when none is given:
   far       a registry behind a long way: round trips, and parts of large blobs
 Further:
   report    only write the document anew
+  level     what the fastest level of zstd would bring, by the line
   profile   write CPU profiles of push and get of the set that -set names
   grouping  what layers of other sizes would cost after a change of one file
 
@@ -122,6 +123,9 @@ func run(ctx context.Context) error {
 	defer removeAll(b.work)
 	if err := b.build(ctx); err != nil {
 		return err
+	}
+	if slices.Equal(names, []string{"level"}) {
+		return b.level(ctx)
 	}
 	if slices.Equal(names, []string{"profile"}) {
 		return b.profile(ctx, *set)

@@ -53,9 +53,18 @@ type Way struct {
 	Connections int `json:"connections"`
 }
 
-// Far puts the registry far away. With tokens it wants one for everything, which
-// it gives to everybody for five minutes.
-func (r *Registry) Far(tokens bool) (*Far, error) {
+// Line is a way to a registry.
+type Line struct {
+	Trip time.Duration // of a request and its answer
+	Rate float64       // bytes a second of each connection
+}
+
+// Long is the line to a registry that is far.
+var Long = Line{FarTrip, FarRate}
+
+// Far puts the registry at the end of a line. With tokens it wants one for
+// everything, which it gives to everybody for five minutes.
+func (r *Registry) Far(line Line, tokens bool) (*Far, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -89,8 +98,8 @@ func (r *Registry) Far(tokens bool) (*Far, error) {
 	f.proxy = toxiproxy.NewProxy(server, "far", "127.0.0.1:0", listener.Addr().String())
 	for _, way := range []string{"upstream", "downstream"} {
 		for toxic, attributes := range map[string]string{
-			"latency":   fmt.Sprintf(`{"latency": %d}`, FarTrip.Milliseconds()/2),
-			"bandwidth": fmt.Sprintf(`{"rate": %d}`, int(FarRate/1000)),
+			"latency":   fmt.Sprintf(`{"latency": %d}`, line.Trip.Milliseconds()/2),
+			"bandwidth": fmt.Sprintf(`{"rate": %d}`, int(line.Rate/1000)),
 		} {
 			_, addErr := f.proxy.Toxics.AddToxicJson(strings.NewReader(fmt.Sprintf(`{"name": "%s-%s", "type": %[2]q, "stream": %[1]q, "attributes": %[3]s}`, way, toxic, attributes)))
 			err = errors.Join(err, addErr)
