@@ -191,12 +191,31 @@ func (c *Client) get(ctx context.Context, ref reference.Reference, target Platfo
 	if err != nil {
 		return nil, err
 	}
-	for {
+	for again := true; ; {
 		p, err := c.getFrom(ctx, from, ref, target, options)
-		if !errors.Is(err, ErrVerification) || !from.Distrust(err) {
+		switch {
+		case errors.Is(err, errRemoved) && again:
+			again = false
+		case !errors.Is(err, ErrVerification) || !from.Distrust(err):
 			return p, err
 		}
 	}
+}
+
+// errRemoved tells of a package that another process removed.
+var errRemoved = errdef.Errorf(errdef.ErrNotFound, "it was removed from the store meanwhile; run it again")
+
+// setRef notes that a name stands for a digest, which led to the package pkg. Who
+// removes the package removes its names then; that it was there after this one
+// was noted makes sure that they know of it.
+func (c *Client) setRef(ctx context.Context, ref reference.Reference, digest, pkg string) error {
+	if err := c.store.SetRef(ctx, ref, digest); err != nil {
+		return err
+	}
+	if !c.store.Use(pkg) {
+		return errRemoved
+	}
+	return nil
 }
 
 func (c *Client) getFrom(ctx context.Context, from *mirror.Source, ref reference.Reference, target Platform, options GetOptions) (*store.Package, error) {
@@ -225,7 +244,7 @@ func (c *Client) getFrom(ctx context.Context, from *mirror.Source, ref reference
 	if refErr == nil && before.Digest != top.Digest.String() {
 		c.warn(fmt.Sprintf("%s has moved: it was %s, and is now %s", ref, before.Digest, top.Digest))
 	}
-	return p, c.store.SetRef(ctx, ref, top.Digest.String())
+	return p, c.setRef(ctx, ref, top.Digest.String(), p.Digest)
 }
 
 // current gives the package when the store has what the name stands for now: a
@@ -243,7 +262,7 @@ func (c *Client) current(ctx context.Context, from *mirror.Source, ref reference
 		return p
 	}
 	top, err := from.Resolve(ctx, ref.Tag)
-	if err != nil || top.Digest.String() != before.Digest || c.store.SetRef(ctx, ref, top.Digest.String()) != nil {
+	if err != nil || top.Digest.String() != before.Digest || c.setRef(ctx, ref, top.Digest.String(), p.Digest) != nil {
 		return nil
 	}
 	return p
@@ -373,7 +392,7 @@ func (c *Client) load(ctx context.Context, source string, options GetOptions) (*
 		return nil, err
 	}
 	if name != "" {
-		err = c.store.SetRef(ctx, ref, top.Digest.String())
+		err = c.setRef(ctx, ref, top.Digest.String(), p.Digest)
 	}
 	return toPackage(name, p), err
 }

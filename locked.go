@@ -85,10 +85,15 @@ func (c *Client) installLocked(ctx context.Context, b lockedBuild) error {
 	if err != nil {
 		return err
 	}
-	for {
+	for again := true; ; {
 		err := c.installLockedFrom(ctx, from, b)
 		if err == nil {
-			return c.store.SetRef(ctx, b.ref, b.entry.Digest)
+			err = c.setRef(ctx, b.ref, b.entry.Digest, b.build.Digest)
+			if !errors.Is(err, errRemoved) || !again {
+				return err
+			}
+			again = false
+			continue
 		}
 		if !errors.Is(err, ErrVerification) || !from.Distrust(err) {
 			return vanished(b, err)

@@ -91,6 +91,23 @@ func Remove(ctx context.Context, from *store.Store, words []string, options Remo
 			return r.result(), err
 		}
 	}
+	// A name may have been noted for a package meanwhile.
+	refs, err := from.Refs()
+	if err != nil {
+		return r.result(), err
+	}
+	for _, ref := range refs {
+		leads := slices.ContainsFunc(victims, func(p *Package) bool { return p.Digest == ref.Digest }) || slices.ContainsFunc(requests, func(q request) bool { return q.digest == ref.Digest })
+		if !leads {
+			continue
+		}
+		err := r.removeRef(ctx, store.RefFile(ref.Name), func(now store.Ref) bool {
+			return now.Digest == ref.Digest && len(from.PackagesOf(ref.Digest)) == 0
+		})
+		if err != nil {
+			return r.result(), err
+		}
+	}
 	return r.result(), r.removeUnneeded(ctx, c.without(victims, names), requests)
 }
 
