@@ -33,11 +33,18 @@ var (
 // one: with a key that comes twice in an object, of which package json takes
 // the last, or with a known key in other letters, which it takes all the same.
 func (s keySet) check(raw []byte) error {
-	return s.checkValue(json.NewDecoder(bytes.NewReader(raw)), false)
+	return s.checkValue(json.NewDecoder(bytes.NewReader(raw)), false, 0)
 }
 
+// maxNesting is how deep values may stand in each other, as encoding/json has it
+// for those that it decodes.
+const maxNesting = 10_000
+
 // checkValue reads one value. The keys in a free one are anybody's.
-func (s keySet) checkValue(decoder *json.Decoder, free bool) error {
+func (s keySet) checkValue(decoder *json.Decoder, free bool, depth int) error {
+	if depth > maxNesting {
+		return errdef.Errorf(errdef.ErrVerification, "values stand in each other more than %d deep in it", maxNesting)
+	}
 	token, err := decoder.Token()
 	if err != nil {
 		return errdef.Errorf(errdef.ErrVerification, "it is no valid document: %w", err)
@@ -63,7 +70,7 @@ func (s keySet) checkValue(decoder *json.Decoder, free bool) error {
 				return errdef.Errorf(errdef.ErrVerification, "the key %q in it is a known one in other letters", key)
 			}
 		}
-		if err := s.checkValue(decoder, free || slices.Contains(s.free, key)); err != nil {
+		if err := s.checkValue(decoder, free || slices.Contains(s.free, key), depth+1); err != nil {
 			return err
 		}
 	}

@@ -41,3 +41,9 @@ func TestAConfigListsNoMoreFilesThanAreUnpacked(t *testing.T) {
 		}
 	}
 }
+
+// The check runs beside what decodes, which ends at such a depth by itself.
+func TestKeysAreNotLookedForInWhatIsNestedBeyondReason(t *testing.T) {
+	err := configKeys.check([]byte(strings.Repeat("[", 5<<20)))
+	refuses(t, err, "stand in each other")
+}
