@@ -77,7 +77,8 @@ type part struct {
 
 // fetchParts begins to fetch what follows start.
 func fetchParts(ctx context.Context, r *Repository, desc ocispec.Descriptor, start int64) *parts {
-	ctx, cancel := context.WithCancel(Apart(ctx))
+	// A registry that is busy is not to be waited for while the one stream comes.
+	ctx, cancel := context.WithCancel(context.WithValue(Apart(ctx), onceOnly{}, true))
 	p := &parts{repo: r, desc: desc, ctx: ctx, cancel: cancel, news: make(chan struct{}), next: start, want: firstParts, since: time.Now()}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -308,7 +309,7 @@ func (p *parts) ready(b []byte, offset int64) (n int, news <-chan struct{}, err 
 		return 0, nil, p.err
 	}
 	if len(p.begun) == 0 {
-		return 0, nil, errNoRoom // not for for another
+		return 0, nil, errNoRoom // not for another
 	}
 	return 0, p.news, nil
 }

@@ -133,10 +133,18 @@ func TestWhateverARegistryMakesOfPartsTheWholeArrives(t *testing.T) {
 	}
 	whole := func(w http.ResponseWriter, r *http.Request) { ignoringRanges(w, r, large()) }
 	for name, handler := range map[string]http.HandlerFunc{
-		"parts":               parted,
-		"ranges ignored":      whole,
-		"416":                 func(w http.ResponseWriter, r *http.Request) { refusingRanges(416)(w, r, large()) },
-		"400":                 func(w http.ResponseWriter, r *http.Request) { refusingRanges(400)(w, r, large()) },
+		"parts":          parted,
+		"ranges ignored": whole,
+		"416":            func(w http.ResponseWriter, r *http.Request) { refusingRanges(416)(w, r, large()) },
+		"400":            func(w http.ResponseWriter, r *http.Request) { refusingRanges(400)(w, r, large()) },
+		"503 and a minute": func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.Header.Get("Range"), fmt.Sprint(len(large())-1)) {
+				parted(w, r)
+				return
+			}
+			w.Header().Set("Retry-After", "60") // for which the one stream does not wait
+			w.WriteHeader(http.StatusServiceUnavailable)
+		},
 		"403":                 func(w http.ResponseWriter, r *http.Request) { refusingRanges(403)(w, r, large()) },
 		"no content range":    set(""),
 		"another start":       set("bytes 0-%d/%d", partSize-1, len(large())),

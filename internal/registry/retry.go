@@ -33,11 +33,18 @@ func retrying(next http.RoundTripper) http.RoundTripper {
 
 type policy struct{}
 
+// onceOnly marks the context of requests whose refusal, even one that may pass,
+// is better learned at once.
+type onceOnly struct{}
+
 // Retry gives how long to wait before another try; less than zero is none.
 func (policy) Retry(attempt int, resp *http.Response, err error) (time.Duration, error) {
 	limit := maxRetries
 	if errors.Is(err, errStalled) {
 		limit = 1 // the wait was long already
+	}
+	if err == nil && resp.Request != nil && resp.Request.Context().Value(onceOnly{}) != nil {
+		return -1, nil
 	}
 	if attempt >= limit || err != nil && !transient(err) || err == nil && !transientStatus(resp.StatusCode) {
 		return -1, nil
