@@ -168,8 +168,16 @@ func (a *authorizer) sendAs(client *auth.Client, req *http.Request) (*http.Respo
 	cache := client.Cache.(*tokenCache)
 	req = cache.mark(req)
 	resp, err := client.Do(req)
-	if err != nil || resp.StatusCode != http.StatusForbidden || req.Body != nil || !cache.bar(req.Context(), req.URL.Host) {
+	again := req.Body == nil || req.GetBody != nil
+	if err != nil || resp.StatusCode != http.StatusForbidden || !again || !cache.bar(req.Context(), req.URL.Host) {
 		return resp, err
+	}
+	if req.Body != nil {
+		body, err := req.GetBody()
+		if err != nil {
+			return resp, nil
+		}
+		req.Body = body
 	}
 	resp.Body.Close()
 	return client.Do(req)

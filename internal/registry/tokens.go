@@ -47,6 +47,15 @@ func (t tokenFiles) path(registry, what string) string {
 	return filepath.Join(t.dir, beginning(registry)+fileOf(what))
 }
 
+// newToken begins the names of files that are being written.
+const newToken = "new-"
+
+// isTokenFile tells whether a name is one that path gives.
+func isTokenFile(name string) bool {
+	first, second, _ := strings.Cut(name, "-")
+	return len(first) == 32 && len(second) == 32 && strings.Trim(first+second, "0123456789abcdef") == ""
+}
+
 func beginning(registry string) string { return fileOf(strings.ToLower(registry)) + "-" }
 
 func fileOf(text string) string {
@@ -101,7 +110,7 @@ func (t tokenFiles) save(registry, what, token string, got time.Time) {
 		return
 	}
 	t.sweep()
-	file, err := os.CreateTemp(t.dir, "new-*") // which makes it for its owner alone
+	file, err := os.CreateTemp(t.dir, newToken+"*") // which makes it for its owner alone
 	if err != nil {
 		return
 	}
@@ -117,9 +126,12 @@ func (t tokenFiles) save(registry, what, token string, got time.Time) {
 	}
 }
 
-// sweep removes what is past its time.
+// sweep removes what is past its time, and is ours by its name.
 func (t tokenFiles) sweep() {
 	t.remove(func(name string) bool {
+		if !strings.HasPrefix(name, newToken) && !isTokenFile(name) {
+			return false
+		}
 		info, err := os.Lstat(filepath.Join(t.dir, name))
 		return err == nil && time.Since(info.ModTime()) > tokenKept
 	})
@@ -192,25 +204,33 @@ func newTokenCache(kept tokenFiles, registry string, cred auth.Credential) *toke
 	return c
 }
 
-// asking is what the cache is to know of a request.
+// asking is what the cache is to know of a request, and what it notes of it.
 type asking struct {
 	scheme string // http or https
 	since  uint64 // the cache's count when it began
+	kept   string // the token that it was sent with, if that came from a file
 }
 
 type askingKey struct{}
+
+func askingOf(ctx context.Context) *asking {
+	if of, ok := ctx.Value(askingKey{}).(*asking); ok {
+		return of
+	}
+	return &asking{}
+}
 
 // mark gives a request whose context says what the cache is to know of it.
 func (c *tokenCache) mark(req *http.Request) *http.Request {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return req.WithContext(context.WithValue(req.Context(), askingKey{}, asking{req.URL.Scheme, c.clock}))
+	return req.WithContext(context.WithValue(req.Context(), askingKey{}, &asking{scheme: req.URL.Scheme, since: c.clock}))
 }
 
 // whatFor names what a token is for. One that was given over TLS is not sent
 // without it.
 func (c *tokenCache) whatFor(ctx context.Context, host, key string) string {
-	of, _ := ctx.Value(askingKey{}).(asking)
+	of := askingOf(ctx)
 	return strings.Join([]string{of.scheme, c.registry, host, c.user, key}, "\n")
 }
 
@@ -253,10 +273,14 @@ func (c *tokenCache) find(what string) string {
 // GetToken gives a token, unless that is one that is not to be sent any more.
 func (c *tokenCache) GetToken(ctx context.Context, host string, scheme auth.Scheme, key string) (string, error) {
 	token, err := c.Cache.GetToken(ctx, host, scheme, key)
+	what := c.whatFor(ctx, host, key)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err == nil && token == c.barred[c.whatFor(ctx, host, key)] {
+	if err == nil && token == c.barred[what] {
 		return "", orasdef.ErrNotFound
+	}
+	if err == nil && token == c.from[what] {
+		askingOf(ctx).kept = token
 	}
 	return token, err
 }
@@ -268,9 +292,8 @@ func (c *tokenCache) Set(ctx context.Context, host string, scheme auth.Scheme, k
 		return c.Cache.Set(ctx, host, scheme, key, fetch)
 	}
 	what := c.whatFor(ctx, host, key)
-	of, _ := ctx.Value(askingKey{}).(asking)
 	c.mu.Lock()
-	newer := c.got[what] > of.since
+	newer := c.got[what] > askingOf(ctx).since
 	c.mu.Unlock()
 	if newer {
 		if token, err := c.GetToken(ctx, host, scheme, key); err == nil {
@@ -305,6 +328,9 @@ func (c *tokenCache) note(what, token string, at time.Time) {
 	c.got[what] = c.clock
 	c.looked[what] = true
 	delete(c.from, what)
+	if c.barred[what] == token {
+		delete(c.barred, what) // it is what there is
+	}
 	if c.kept.dir != "" {
 		c.kept.save(c.registry, what, token, at)
 	}
@@ -314,14 +340,14 @@ func (c *tokenCache) note(what, token string, at time.Time) {
 // and tells whether it did: it may allow less than a new one would.
 func (c *tokenCache) bar(ctx context.Context, host string) bool {
 	what := c.whatFor(ctx, host, scopesOf(ctx, host))
+	sent := askingOf(ctx).kept
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	token, ok := c.from[what]
-	if ok {
+	if sent != "" && c.from[what] == sent {
 		delete(c.from, what)
-		c.barred[what] = token
+		c.barred[what] = sent
 	}
-	return ok
+	return sent != "" // another request may have stopped it
 }
 
 func scopesOf(ctx context.Context, host string) string {

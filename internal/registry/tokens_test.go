@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2/registry/remote/auth"
 
 	"github.com/ocipkg/ocipkg/internal/errdef"
@@ -83,6 +85,49 @@ func TestATokenThatAllowsTooLittleIsRenewed(t *testing.T) {
 	wantFetched(t, repo(t, s.host, options), "content")
 	tokens.wantTimes(t, "/token", 2)
 	s.wantTimes(t, "GET", 2+3)
+}
+
+func TestATokenThatAllowsTooLittleIsRenewedForAllThatMetThat(t *testing.T) {
+	tokens := tokens(t, "token", nil)
+	var enough atomic.Int32 // the first token that allows what is asked
+	s := serve(t, map[string]http.HandlerFunc{"/v2/": tokens.protected(`Bearer realm="REALM"`, func(w http.ResponseWriter, r *http.Request) {
+		var n int32
+		if _, err := fmt.Sscanf(r.Header.Get("Authorization"), "Bearer token-%d", &n); err != nil || n < enough.Load() {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		if r.Method == http.MethodPut {
+			w.Header().Set("Docker-Content-Digest", describeEmpty().Digest.String())
+			w.WriteHeader(http.StatusCreated)
+			return
+		}
+		answer(http.StatusOK, "content")(w, r)
+	})})
+	options := Options{Tokens: filepath.Join(t.TempDir(), "tokens")}
+	wantFetched(t, repo(t, s.host, options), "content")
+	enough.Store(2) // the rights have changed
+	r := repo(t, s.host, options)
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() { wantFetched(t, r, "content") })
+	}
+	all.Wait()
+
+	// Also a manifest, the first that a push sends when all blobs are there.
+	for range 2 {
+		if err := repo(t, s.host, options).PushManifest(t.Context(), describeEmpty(), []byte(emptyManifest), "1"); err != nil {
+			t.Errorf("a manifest: %v", err)
+		}
+		tokens.mu.Lock()
+		enough.Store(int32(tokens.issued) + 1)
+		tokens.mu.Unlock()
+	}
+}
+
+const emptyManifest = `{"schemaVersion":2}`
+
+func describeEmpty() ocispec.Descriptor {
+	return ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: digest.FromString(emptyManifest), Size: int64(len(emptyManifest))}
 }
 
 func TestATokenIsForOneUserAndOneRepository(t *testing.T) {
@@ -289,15 +334,26 @@ func TestATokenEndsWhenItSays(t *testing.T) {
 
 func TestOldTokensAreSweptAway(t *testing.T) {
 	s, _, options := behindTokens(t)
-	old := filepath.Join(options.Tokens, "old")
 	long := time.Now().Add(-2 * tokenKept)
-	if err := errors.Join(os.Mkdir(options.Tokens, 0o700), os.WriteFile(old, nil, 0o600), os.Chtimes(old, long, long)); err != nil {
+	files := tokenFiles{options.Tokens}
+	if err := os.Mkdir(options.Tokens, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	wantFetched(t, repo(t, s.host, options), "content")
-	if file := tokenFile(t, options.Tokens); file == old {
-		t.Error("the old one is still there")
+	for path, stays := range map[string]bool{
+		files.path("h.io", "something"):               false,
+		filepath.Join(options.Tokens, newToken+"123"): false, // of one that was killed
+		filepath.Join(options.Tokens, "somebody's"):   true,
+	} {
+		if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Chtimes(path, long, long)); err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			if _, err := os.Stat(path); (err == nil) != stays {
+				t.Errorf("%s is there: %v", path, err == nil)
+			}
+		}()
 	}
+	wantFetched(t, repo(t, s.host, options), "content")
 }
 
 func TestARefusalIsNoEndOfAConnection(t *testing.T) {
