@@ -52,6 +52,16 @@ type File struct {
 // resolution of its times keeps its stamp.
 type Stamp [4]int64
 
+// stamp makes a stamp. File systems that know times only to the second, such as
+// images, FAT and some of the network, often have for the time of change what a
+// program has set: their stamps tell nothing.
+func stamp(device, inode, modified, changed int64) Stamp {
+	if modified%1e9 == 0 && changed%1e9 == 0 {
+		return Stamp{}
+	}
+	return Stamp{device, inode, modified, changed}
+}
+
 // Before tells whether the stamp's file was last changed before a time, in
 // nanoseconds since 1970.
 func (s Stamp) Before(at int64) bool { return s != Stamp{} && s[2] < at && s[3] < at }

@@ -10,5 +10,5 @@ func stampOf(info fs.FileInfo) Stamp {
 	if !ok {
 		return Stamp{}
 	}
-	return Stamp{int64(s.Dev), int64(s.Ino), s.Mtim.Nano(), s.Ctim.Nano()}
+	return stamp(int64(s.Dev), int64(s.Ino), s.Mtim.Nano(), s.Ctim.Nano())
 }

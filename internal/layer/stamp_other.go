@@ -4,5 +4,5 @@ package layer
 
 import "io/fs"
 
-// Elsewhere there is no time of change that a program cannot set.
+// Elsewhere the time that a file was changed at is one that a program can set.
 func stampOf(fs.FileInfo) Stamp { return Stamp{} }
