@@ -60,6 +60,19 @@ type document struct {
 	// changed shortly before may have been changed again, unseen.
 	Start  int64         `json:"start"`
 	Layers []packedLayer `json:"layers"`
+	// Sum is the digest of all of this without it: what is remembered goes into
+	// packages that others get.
+	Sum digest.Digest `json:"sum,omitempty"`
+}
+
+// sum gives the digest of a document without its own.
+func (d document) sum() digest.Digest {
+	d.Sum = ""
+	raw, err := json.Marshal(d)
+	if err != nil {
+		return ""
+	}
+	return digest.FromBytes(raw)
 }
 
 const version = 1
@@ -122,13 +135,8 @@ func hash(s string) string {
 // read reads a memory; what is not one counts as none.
 func read(path string) (doc document, ok bool) {
 	raw, err := os.ReadFile(path)
-	if err != nil || json.Unmarshal(raw, &doc) != nil || doc.Version != version || doc.Root.Validate() != nil {
+	if err != nil || json.Unmarshal(raw, &doc) != nil || doc.Version != version || doc.Sum == "" || doc.Sum != doc.sum() {
 		return document{}, false
-	}
-	for _, l := range doc.Layers {
-		if l.Digest.Validate() != nil || l.Size < 0 || slices.ContainsFunc(l.Files, func(f readFile) bool { return f.Digest.Validate() != nil }) {
-			return document{}, false
-		}
 	}
 	return doc, true
 }
@@ -241,7 +249,9 @@ var program = sync.OnceValue(func() string {
 func (m *Memory) Save(ctx context.Context, root digest.Digest) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	raw, err := json.Marshal(document{version, m.options.Repository, m.options.Dir, root, m.start, m.next})
+	doc := document{Version: version, Repository: m.options.Repository, Dir: m.options.Dir, Root: root, Start: m.start, Layers: m.next}
+	doc.Sum = doc.sum()
+	raw, err := json.Marshal(doc)
 	if err != nil {
 		return err
 	}

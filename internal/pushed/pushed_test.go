@@ -194,6 +194,25 @@ func TestADamagedMemoryIsNone(t *testing.T) {
 	}
 }
 
+// What is remembered goes into packages: no byte of it may have changed.
+func TestAMemoryWithAnotherByteIsNone(t *testing.T) {
+	p := newPlace(t)
+	p.write("a", "1")
+	p.remember(some)
+	path := p.open(Options{}).path()
+	raw, err := os.ReadFile(path)
+	must(t, err)
+	for i := range raw {
+		changed := slices.Clone(raw)
+		changed[i] ^= 1
+		must(t, os.WriteFile(path, changed, 0o644))
+		m := p.open(Options{})
+		if packed, ok := m.Recall(ctx, p.files()); ok || m.Root() != "" {
+			t.Fatalf("byte %d of %s: it recalls %v", i, raw, packed)
+		}
+	}
+}
+
 func TestSomeDirectoriesAreRememberedForEachRepository(t *testing.T) {
 	p := newPlace(t)
 	p.write("a", "1")
