@@ -106,7 +106,6 @@ func Package(ctx context.Context, to *store.Store, from artifact.Fetcher, desc o
 		options.Limits = layer.DefaultLimits
 	}
 	in := &installer{Store: to, lock: lock, from: from, Options: options}
-	defer in.owners.release()
 	if err := in.unpack(ctx, pkg); err != nil {
 		return nil, fmt.Errorf("unpack %s: %w", digest, err)
 	}
@@ -195,16 +194,17 @@ func (in *installer) expand(ctx context.Context, tree *layer.Tree, layers []arti
 	for _, f := range files {
 		content[f.Layer] = append(content[f.Layer], f)
 	}
+	for _, l := range layers {
+		if l.Title != "" {
+			return errdef.Errorf(errdef.ErrVerification, "layer %s is the file %q, and not an archive", l.Descriptor.Digest, l.Title)
+		}
+	}
+	atOnce := min(runtime.GOMAXPROCS(0), maxWorkers)
 	workers, ctx := errgroup.WithContext(ctx)
-	workers.SetLimit(min(runtime.GOMAXPROCS(0), maxWorkers))
-	for i, l := range layers {
+	workers.SetLimit(atOnce)
+	fetch := func(i int) {
+		l := layers[i]
 		workers.Go(func() error {
-			if l.Title != "" {
-				return errdef.Errorf(errdef.ErrVerification, "layer %s is the file %q, and not an archive", l.Descriptor.Digest, l.Title)
-			}
-			if in.adopt(tree, l.Descriptor.Digest, content[i]) {
-				return nil
-			}
 			err := artifact.ReadLayer(ctx, in.from, l, func(r io.Reader) error {
 				return tree.Expand(ctx, r, l.Compression, content[i])
 			})
@@ -213,6 +213,36 @@ func (in *installer) expand(ctx context.Context, tree *layer.Tree, layers []arti
 			}
 			return nil
 		})
+	}
+	var owned []int
+	refused := make(chan int, len(layers))
+	for i, l := range layers {
+		if len(in.ownersOf(l.Descriptor.Digest)) > 0 {
+			owned = append(owned, i)
+		}
+	}
+	go func() { // beside what is fetched, and soon done, so that its locks are short
+		defer close(refused)
+		var adopters errgroup.Group
+		adopters.SetLimit(atOnce)
+		for _, i := range owned {
+			adopters.Go(func() error {
+				if !in.adopt(tree, layers[i].Descriptor.Digest, content[i]) {
+					refused <- i
+				}
+				return nil
+			})
+		}
+		_ = adopters.Wait() // they give none
+		in.owners.release()
+	}()
+	for i := range layers {
+		if !slices.Contains(owned, i) {
+			fetch(i)
+		}
+	}
+	for i := range refused {
+		fetch(i)
 	}
 	return workers.Wait()
 }
@@ -270,14 +300,18 @@ func (in *installer) ownersOf(d digest.Digest) []string {
 	return owners
 }
 
+// release lets the packages go. Nothing is taken from them afterwards.
 func (o *owners) release() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	for _, lock := range o.locks {
 		lock.Release()
 	}
+	o.locks = nil
 }
 
 // filesOf gives the files of a package in the store by layer and path, and keeps
-// it there until all is done. It is read once: a new version of a package shares
+// it there until it is released. It is read once: a new version of a package shares
 // most of its layers with the one before. That a file is there as listed is
 // looked at when it is taken. There are none of a package that is not there, or
 // is being worked on.
@@ -296,11 +330,12 @@ func (in *installer) filesOf(owner string) map[digest.Digest]map[string]layer.Fi
 	if err != nil {
 		return nil
 	}
-	in.owners.locks = append(in.owners.locks, lock)
 	have, err := ReadContents(in.Store, owner)
 	if _, there := in.Store.Package(owner); there != nil || err != nil {
+		lock.Release()
 		return nil
 	}
+	in.owners.locks = append(in.owners.locks, lock)
 	files := map[digest.Digest]map[string]layer.File{}
 	for _, f := range have.Files {
 		if f.Layer >= len(have.Layers) {

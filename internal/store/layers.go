@@ -39,9 +39,10 @@ func (s *Store) NoteLayer(digest, owner string, others []string) {
 	WriteOwners(s.LayerFile(digest), append([]string{owner}, others...))
 }
 
-// WriteOwners writes a note over the one that is there, so that a reader finds
-// the one or the other: a note is one line for each owner, all of a length, and
-// there are a hundred to be written after a get of which one layer is new.
+// WriteOwners writes a note over the one that is there: there are a hundred to be
+// written after a get of which one layer is new. Who reads or writes it at the
+// same time may lose an owner, or find a line that is none; the layer is then
+// fetched.
 func WriteOwners(path string, owners []string) {
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o644)
 	if err != nil {
