@@ -66,13 +66,14 @@ func (c *Client) Push(ctx context.Context, source string, names []string, option
 			return nil, fmt.Errorf("push %s, by the name it carries: %w", source, err)
 		}
 	}
-	return c.pushAll(ctx, source, l, root, refs, nil)
+	return c.pushAll(ctx, source, l, root, refs, nil, "", false)
 }
 
-// pushAll pushes a layout under names, behind what was pushed before.
-func (c *Client) pushAll(ctx context.Context, source string, from artifact.Fetcher, root Descriptor, refs []reference.Reference, done []Pushed) ([]Pushed, error) {
+// pushAll pushes a layout under names, behind what was pushed before. The
+// repository whole has all its blobs; asking is that of [push].
+func (c *Client) pushAll(ctx context.Context, source string, from artifact.Fetcher, root Descriptor, refs []reference.Reference, done []Pushed, whole string, asking bool) ([]Pushed, error) {
 	for _, ref := range refs {
-		pushed, err := c.pushTo(ctx, from, root, ref)
+		pushed, err := c.pushTo(ctx, from, root, ref, ref.Name() == whole, asking)
 		if err != nil {
 			return done, fmt.Errorf("push %s to %s: %w", source, ref, err)
 		}
@@ -151,8 +152,9 @@ func (c *Client) openOrPack(ctx context.Context, source string, named bool, opti
 	return l, root, err
 }
 
-func (c *Client) pushTo(ctx context.Context, from artifact.Fetcher, root Descriptor, ref reference.Reference) (Pushed, error) {
+func (c *Client) pushTo(ctx context.Context, from artifact.Fetcher, root Descriptor, ref reference.Reference, whole, asking bool) (Pushed, error) {
 	p := c.pushInto(ref)
+	p.asking = asking
 	if p.standing(ctx, ref.Tag).root.Digest == root.Digest {
 		return p.pushed(ref, root), nil // it is there with all that it consists of
 	}
@@ -160,7 +162,7 @@ func (c *Client) pushTo(ctx context.Context, from artifact.Fetcher, root Descrip
 		return Pushed{}, err
 	}
 	for _, desc := range p.blobs {
-		if p.standing(ctx, ref.Tag).has[desc.Digest] {
+		if whole || p.standing(ctx, ref.Tag).has[desc.Digest] {
 			p.arrived[desc.Digest] = true
 		}
 	}

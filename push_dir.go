@@ -58,7 +58,7 @@ func (c *Client) pushDirTo(ctx context.Context, dir string, refs []reference.Ref
 	if p.memory != nil {
 		_ = p.memory.Save(ctx, root.Digest) // without it the next push takes longer
 	}
-	return c.pushAll(ctx, dir, l, root, refs[1:], []Pushed{p.pushed(refs[0], root)})
+	return c.pushAll(ctx, dir, l, root, refs[1:], []Pushed{p.pushed(refs[0], root)}, refs[0].Name(), asking)
 }
 
 // pack packs a directory into a temporary layout, and sends each blob as soon as

@@ -155,7 +155,13 @@ func TestLayersThatARegistryHasLostArePackedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	push("2")
-	if _, err := client.Get(context.Background(), name+"2", ocipkg.GetOptions{}); err != nil {
-		t.Error(err)
+	// Under another name in the same repository nothing is sent but that.
+	if _, err := client.Push(context.Background(), dir, []string{name + "3", name + "4"}, ocipkg.PackOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, tag := range []string{"2", "3", "4"} {
+		if _, err := client.Get(context.Background(), name+tag, ocipkg.GetOptions{}); err != nil {
+			t.Error(err)
+		}
 	}
 }
