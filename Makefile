@@ -2,7 +2,7 @@
 # make test    every check and test; with INSTALL=1 it installs the tools first
 # make soak    what takes longer: fuzzing, and the tests over and over
 # make bench   measures beside other tools and writes docs/benchmarks.md, in
-#              half an hour or more; with INSTALL=1 it installs them first.
+#              an hour or more; with INSTALL=1 it installs them first.
 #              bench-quick takes a tenth or less of the files, and minutes
 
 GOTESTSUM   := go run gotest.tools/gotestsum@v1.13.0 --format pkgname --
