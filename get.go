@@ -205,17 +205,19 @@ func (c *Client) get(ctx context.Context, ref reference.Reference, target Platfo
 // errRemoved tells of a package that another process removed.
 var errRemoved = errdef.Errorf(errdef.ErrNotFound, "it was removed from the store meanwhile; run it again")
 
-// setRef notes that a name stands for a digest, which led to the package pkg. Who
-// removes the package removes its names then; that it was there after this one
-// was noted makes sure that they know of it.
+// setRef notes that a name stands for a digest, which led to the package pkg. That
+// is held meanwhile: a name never leads to what was removed, and who removes the
+// package next finds the name.
 func (c *Client) setRef(ctx context.Context, ref reference.Reference, digest, pkg string) error {
-	if err := c.store.SetRef(ctx, ref, digest); err != nil {
+	lock, err := c.store.Lock(ctx, store.LockName(pkg), true)
+	if err != nil {
 		return err
 	}
+	defer lock.Release()
 	if !c.store.Use(pkg) {
 		return errRemoved
 	}
-	return nil
+	return c.store.SetRef(ctx, ref, digest)
 }
 
 func (c *Client) getFrom(ctx context.Context, from *mirror.Source, ref reference.Reference, target Platform, options GetOptions) (*store.Package, error) {
@@ -256,8 +258,8 @@ func (c *Client) current(ctx context.Context, from *mirror.Source, ref reference
 		return nil
 	}
 	if ref.Digest != "" {
-		if !known {
-			_ = c.store.SetRef(ctx, ref, ref.Digest) // for the list alone
+		if !known && errors.Is(c.setRef(ctx, ref, ref.Digest, p.Digest), errRemoved) {
+			return nil // what else may go wrong is of no matter: it is for the list alone
 		}
 		return p
 	}

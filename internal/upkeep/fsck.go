@@ -170,7 +170,11 @@ func (f *fscker) findMissing() {
 		seen[r.Digest] = true
 		if _, err := os.Lstat(blobPath(f.Store, r.Digest)); errors.Is(err, fs.ErrNotExist) {
 			// Both may have been taken away meanwhile, or brought.
-			if now, err := readRef(f.Store, store.RefFile(r.Name)); err != nil || now.Digest != r.Digest || len(f.Store.PackagesOf(r.Digest)) > 0 {
+			now, err := readRef(f.Store, store.RefFile(r.Name))
+			if err != nil || now.Digest != r.Digest || len(f.Store.PackagesOf(r.Digest)) > 0 {
+				continue
+			}
+			if _, err := os.Lstat(blobPath(f.Store, r.Digest)); err == nil {
 				continue
 			}
 			f.found(nil, "blobs/"+algorithm+"/"+encoded, fmt.Errorf("it is missing, and %s stands for it", r.Name))
