@@ -138,7 +138,7 @@ func run(ctx context.Context) error {
 		if len(names) > 0 && !slices.Contains(names, s.name) || len(names) == 0 && b.quick && s.name == "far" {
 			continue
 		}
-		if err := s.run(b, ctx); err != nil {
+		if err := errors.Join(s.run(b, ctx), removeAll(b.work), os.MkdirAll(b.work, 0o755)); err != nil {
 			return err
 		}
 	}
@@ -192,7 +192,7 @@ var shapes = []workload.Shape{
 	{Name: "change", Files: 275, Bytes: 1000e6, Largest: 100e6, Binary: true},
 	{Name: "middle", Files: 60, Bytes: 40e6, Largest: 8e6, Binary: true},
 	{Name: "small", Files: 12, Bytes: 400e3, Largest: 200e3},
-	{Name: "huge", Files: 400, Bytes: 4000e6, Largest: 200e6, Binary: true},
+	{Name: "huge", Files: 100, Bytes: 1000e6, Largest: 200e6, Binary: true, Times: 4},
 	{Name: "little", Files: 12, Bytes: 1e6, Largest: 400e3, Binary: true},
 }
 

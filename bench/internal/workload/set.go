@@ -4,6 +4,7 @@
 package workload
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -13,6 +14,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -28,6 +30,10 @@ type Shape struct {
 	// Binary takes programs and libraries of this machine's architecture alone;
 	// otherwise headers, documents and source are taken.
 	Binary bool
+	// Times is how often the files come, below a directory for each time and with
+	// that many bytes more at their ends, so that no two are the same. Zero is
+	// once, as they are: for sets that the machine has files enough for.
+	Times int
 }
 
 // Set is a directory of files.
@@ -68,13 +74,19 @@ func Make(ctx context.Context, cache string, shape Shape) (*Set, error) {
 	if err := os.RemoveAll(dir); err != nil {
 		return nil, err
 	}
-	for _, c := range chosen {
-		f, err := c.copyTo(set.Dir)
-		if err != nil {
-			return nil, err
+	for time := range max(shape.Times, 1) {
+		below := ""
+		if shape.Times > 0 {
+			below = fmt.Sprint(time)
 		}
-		set.Bytes += f.Size
-		set.Files = append(set.Files, f)
+		for _, c := range chosen {
+			f, err := c.copyTo(set.Dir, below, time)
+			if err != nil {
+				return nil, err
+			}
+			set.Bytes += f.Size
+			set.Files = append(set.Files, f)
+		}
 	}
 	slices.SortFunc(set.Files, func(a, b File) int { return cmp.Compare(a.Path, b.Path) })
 	raw, err := json.MarshalIndent(set, "", " ")
@@ -117,9 +129,11 @@ func choose(candidates []candidate, shape Shape) ([]candidate, error) {
 	return files, nil
 }
 
-func (c candidate) copyTo(dir string) (File, error) {
+// copyTo copies the file to its place below a directory of dir, with so many zeros
+// after it.
+func (c candidate) copyTo(dir, below string, zeros int) (File, error) {
 	// As a package has them: lib/, include/, share/.
-	f := File{Path: strings.TrimPrefix(c.path[1:], "usr/"), Source: c.path, Exec: c.exec}
+	f := File{Path: path.Join(below, strings.TrimPrefix(c.path[1:], "usr/")), Source: c.path, Exec: c.exec}
 	to := filepath.Join(dir, f.Path)
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 		return f, err
@@ -138,7 +152,7 @@ func (c candidate) copyTo(dir string) (File, error) {
 		return f, err
 	}
 	sum := sha256.New()
-	f.Size, err = io.Copy(io.MultiWriter(out, sum), in)
+	f.Size, err = io.Copy(io.MultiWriter(out, sum), io.MultiReader(in, bytes.NewReader(make([]byte, zeros))))
 	f.Digest = hex.EncodeToString(sum.Sum(nil))
 	if closed := out.Close(); err == nil {
 		err = closed
