@@ -173,8 +173,8 @@ func (r *recollection) Recall(ctx context.Context, files []*layer.File) (layer.P
 	return packed, true
 }
 
-// describeDir lists the files of a directory, and reads off them what they are
-// for and how they are linked.
+// describeDir lists the files of a directory, and says what a package of them is
+// to be, as describe does.
 func (o PackOptions) describeDir(dir string) (artifact.Spec, error) {
 	files, err := layer.Scan(dir, isExecutable)
 	if err != nil {

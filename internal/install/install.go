@@ -214,11 +214,13 @@ func (in *installer) expand(ctx context.Context, tree *layer.Tree, layers []arti
 			return nil
 		})
 	}
-	var owned []int
+	var owned, fresh []int
 	refused := make(chan int, len(layers))
 	for i, l := range layers {
 		if len(in.ownersOf(l.Descriptor.Digest)) > 0 {
 			owned = append(owned, i)
+		} else {
+			fresh = append(fresh, i)
 		}
 	}
 	go func() { // beside what is fetched, and soon done, so that its locks are short
@@ -236,10 +238,8 @@ func (in *installer) expand(ctx context.Context, tree *layer.Tree, layers []arti
 		_ = adopters.Wait() // they give none
 		in.owners.release()
 	}()
-	for i := range layers {
-		if !slices.Contains(owned, i) {
-			fetch(i)
-		}
+	for _, i := range fresh {
+		fetch(i)
 	}
 	for i := range refused {
 		fetch(i)

@@ -57,7 +57,7 @@ func (p *place) open(options Options) *Memory {
 	return Open(p.in, options)
 }
 
-// files lists the directory; with unread, none of its files can be read any more.
+// files lists the directory.
 func (p *place) files() []*layer.File {
 	p.Helper()
 	files, err := layer.Scan(p.dir, nil)
