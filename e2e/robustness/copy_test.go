@@ -74,32 +74,6 @@ func TestACopyGoesOnWhenConnectionsBreakOnEitherSide(t *testing.T) {
 	tree.Check(t, "TMPDIR", tree.Of(t, s.Temp), tree.Tree{}) // it goes from one to the other
 }
 
-func TestCopyKilledBeforeAnyOfItsRenamesLeavesAGoodLayout(t *testing.T) {
-	t.Parallel()
-	s := program.New(t, program.Options{})
-	for _, version := range []string{"1", "2"} {
-		s.WriteFile(version+"/file", version, 0o644)
-		s.Run("ocipkg", "pack", version, version+".tar", "-t", "example.com/acme/library:"+version).OK()
-	}
-	s.Run("ocipkg", "copy", "1.tar", "oci:layout").OK()
-	moments := 0
-	for n := 1; killAtRename(t, s, n, "copy", "2.tar", "oci:layout"); n++ {
-		moments++
-		s.Run("ocipkg", "inspect", "--verify", "oci:layout:1").OK()
-	}
-	if moments < 3 {
-		t.Errorf("a copy was killed at %d renames only", moments)
-	}
-	for _, version := range []string{"1", "2"} {
-		s.Run("ocipkg", "inspect", "--verify", "oci:layout:"+version).OK()
-	}
-	for name := range tree.Of(t, s.Dir) {
-		if filepath.Ext(name) == ".tmp" {
-			t.Errorf("%s is left", name)
-		}
-	}
-}
-
 func TestCopiesIntoOneLayoutAtOnceLoseNoName(t *testing.T) {
 	t.Parallel()
 	s := program.New(t, program.Options{})

@@ -1,0 +1,114 @@
+package robustness
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/ocipkg/ocipkg/e2e/internal/program"
+	"github.com/ocipkg/ocipkg/e2e/internal/registrytest"
+	"github.com/ocipkg/ocipkg/e2e/internal/storetest"
+	"github.com/ocipkg/ocipkg/e2e/internal/syscalls"
+	"github.com/ocipkg/ocipkg/e2e/internal/tempdir"
+	"github.com/ocipkg/ocipkg/e2e/internal/tree"
+)
+
+// killAtEachRename kills a command just before each of its renames, by which
+// stores and layouts change. What it renames onto must be all of must, which
+// are patterns.
+func killAtEachRename(t *testing.T, s *program.Session, must []string, prepare func(), check func(), arguments ...string) {
+	t.Helper()
+	seen := map[string]bool{}
+	syscalls.Each(t, s, []string{"rename"}, syscalls.Kill, nil, prepare, func(c syscalls.Call, r *program.Result) {
+		for _, pattern := range must {
+			if ok, err := filepath.Match(pattern, c.Path); err != nil {
+				t.Fatal(err)
+			} else if ok {
+				seen[pattern] = true
+			}
+		}
+		if !r.OrKilled() {
+			t.Errorf("not killed at %s", c)
+		}
+		if check(); t.Failed() {
+			t.Fatalf("killed at %s", c)
+		}
+	}, "ocipkg", arguments...)
+	for _, pattern := range must {
+		if !seen[pattern] {
+			t.Errorf("%s: nothing was renamed onto %s", strings.Join(arguments, " "), pattern)
+		}
+	}
+}
+
+func TestGetKilledBeforeAnyOfItsRenamesLeavesAGoodStore(t *testing.T) {
+	t.Parallel()
+	registry := registrytest.StartDistribution(t, registrytest.Options{})
+	name := registry.Host + "/acme/library:1"
+	s := program.New(t, program.Options{})
+	want := makePackage(t, s, 2*megabyte)
+	s.Run("ocipkg", "push", "in", name).OK()
+	store := storetest.Dir(s)
+	forget := func() {
+		if err := tempdir.Remove(store); err != nil {
+			t.Fatal(err)
+		}
+	}
+	must := []string{store + "/packages/sha256/*", store + "/blobs/sha256/*", store + "/refs/*"}
+	killAtEachRename(t, s, must, forget, func() {
+		storetest.CheckPackages(t, store, want)
+		s.Run("ocipkg", "get", name).OK()
+		if have := storetest.CheckPackages(t, store, want); have != 1 {
+			t.Errorf("after the next get the store has %d packages", have)
+		}
+		storetest.CheckTmpEmpty(t, store)
+	}, "get", name)
+}
+
+func TestGetOverAPackageThatIsKilledBeforeAnyOfItsRenamesDoesNotLoseIt(t *testing.T) {
+	t.Parallel()
+	registry := registrytest.StartDistribution(t, registrytest.Options{})
+	name := registry.Host + "/acme/library:1"
+	s := program.New(t, program.Options{})
+	want := makePackage(t, s, 2*megabyte)
+	s.Run("ocipkg", "push", "in", name).OK()
+	s.Run("ocipkg", "get", name).OK()
+	store := storetest.Dir(s)
+	must := []string{store + "/packages/sha256/*", store + "/refs/*"}
+	killAtEachRename(t, s, must, func() {}, func() {
+		s.Run("ocipkg", "image-directory", name).OK() // without the registry: what was there is there
+		s.Run("ocipkg", "get", name).OK()
+		if have := storetest.CheckPackages(t, store, want); have != 1 {
+			t.Errorf("after the next get the store has %d packages", have)
+		}
+	}, "get", "--overwrite", name)
+	storetest.CheckTmpEmpty(t, store)
+}
+
+func TestCopyKilledBeforeAnyOfItsRenamesLeavesAGoodLayout(t *testing.T) {
+	t.Parallel()
+	s := program.New(t, program.Options{})
+	for _, version := range []string{"1", "2"} {
+		s.WriteFile(version+"/file", version, 0o644)
+		s.Run("ocipkg", "pack", version, version+".tar", "-t", "example.com/acme/library:"+version).OK()
+	}
+	layout := filepath.Join(s.Dir, "layout")
+	prepare := func() {
+		if err := tempdir.Remove(layout); err != nil {
+			t.Fatal(err)
+		}
+		s.Run("ocipkg", "copy", "1.tar", "oci:layout").OK()
+	}
+	killAtEachRename(t, s, []string{layout + "/blobs/sha256/*", layout + "/index.json"}, prepare, func() {
+		s.Run("ocipkg", "inspect", "--verify", "oci:layout:1").OK()
+		s.Run("ocipkg", "copy", "2.tar", "oci:layout").OK()
+		for _, version := range []string{"1", "2"} {
+			s.Run("ocipkg", "inspect", "--verify", "oci:layout:"+version).OK()
+		}
+		for name := range tree.Of(t, s.Dir) {
+			if filepath.Ext(name) == ".tmp" {
+				t.Errorf("%s is left", name)
+			}
+		}
+	}, "copy", "2.tar", "oci:layout")
+}
