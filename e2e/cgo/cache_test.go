@@ -56,10 +56,6 @@ func TestPinMovesWhatGoBuildsFromItsCache(t *testing.T) {
 	s.Run("ocipkg", "pin", "--check", "--update").OK()
 	s.Run("go", "build", "-o", "app", ".").OK()
 	checkAnswer(t, s, "app", 1002)
-	s.Run("go", "vet", "./...").OK()
-	if got := s.Run("go", "test", "-v", "./answer").OK().Stdout; !strings.Contains(got, "the answer is 1002") {
-		t.Errorf("the test says\n%s", got)
-	}
 }
 
 func TestRestoreBringsBackWhatGoTakesFromItsCache(t *testing.T) {

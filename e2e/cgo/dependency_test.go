@@ -43,7 +43,8 @@ func TestPinnedPackageOfADependencyIsFetchedByGoBuild(t *testing.T) {
 	registry := registrytest.StartDistribution(t, registrytest.Options{})
 	name := registry.Host + "/acme/answer:1"
 	digest := publish(t, name, 4711, map[string][]byte{"share/large": random(100 << 20)})
-	s := newUser(t)
+	s := goUser(t)
+	useNewCache(t, s)
 	source := releaseAnswer(t, s, name, true)
 	if !strings.Contains(source, "#cgo pkg-config: "+name+"@"+digest+"\n") {
 		t.Fatalf("the module was released with\n%s", source)
@@ -51,7 +52,7 @@ func TestPinnedPackageOfADependencyIsFetchedByGoBuild(t *testing.T) {
 	consume(s)
 	registry.ClearRequests()
 
-	// Cold: nothing is in any cache, nor in the store.
+	// Cold: the module is in no cache, and the package not in the store.
 	checkFlags(t, s, s.Run("go", "build", "-x", "-o", "app", ".").OK().Stderr)
 	checkAnswer(t, s, "app", 4711)
 	if registry.Count("GET", "/manifests/"+digest, 200) != 1 {
@@ -63,7 +64,7 @@ func TestPinnedPackageOfADependencyIsFetchedByGoBuild(t *testing.T) {
 	s.Run("go", "mod", "vendor").OK()
 
 	registry.Stop()
-	empty(t, cacheDir(s))
+	useNewCache(t, s)
 	s.Run("go", "build", "-o", "again", ".").OK()
 	checkAnswer(t, s, "again", 4711)
 	s.Run("go", "vet", ".").OK()

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/ocipkg/ocipkg/e2e/internal/program"
@@ -22,13 +23,6 @@ func TestMain(m *testing.M) { program.Main(m) }
 // cache, so that the standard library is built once; no two have the same
 // packages in it, since these are in their own directories.
 func goUser(t testing.TB) *program.Session {
-	s := newUser(t)
-	s.Env = append(s.Env, "GOCACHE="+program.SharedDir(t, "go-build"))
-	return s
-}
-
-// newUser is goUser with a build cache of their own: cacheDir.
-func newUser(t testing.TB) *program.Session {
 	t.Helper()
 	tool, err := exec.LookPath("go")
 	if err != nil {
@@ -36,15 +30,38 @@ func newUser(t testing.TB) *program.Session {
 	}
 	s := program.New(t, program.Options{Path: []string{filepath.Dir(tool)}})
 	s.Env = append(s.Env,
-		"GOCACHE="+cacheDir(s),
 		"GOMODCACHE="+filepath.Join(s.Home, "modules"),
 		"GOPROXY=file://"+proxyDir(s),
 		"GOSUMDB=off", "GOFLAGS=-mod=mod", "GOTOOLCHAIN=local", "GOTELEMETRY=off")
+	s.Env = append(s.Env, "GOCACHE="+standardLibrary(t, s))
 	s.Env = append(s.Env, environment(t, s)...)
 	return s
 }
 
-func cacheDir(s *program.Session) string { return filepath.Join(s.Home, "cache") }
+var buildStandardLibrary sync.Once
+
+// standardLibrary gives the build cache that all users have, with the standard
+// library in it, which tests that run at the same time would each build.
+func standardLibrary(t testing.TB, s *program.Session) string {
+	t.Helper()
+	dir := program.SharedDir(t, "go-build")
+	buildStandardLibrary.Do(func() {
+		only := program.SharedDir(t, "standard-library")
+		s.Run("env", "GOCACHE="+only, "go", "build", "runtime/cgo").OK()
+		s.Run("cp", "-R", only+"/.", dir).OK()
+	})
+	return dir
+}
+
+// useNewCache gives a user a build cache that has the standard library and
+// nothing else.
+func useNewCache(t testing.TB, s *program.Session) {
+	t.Helper()
+	dir := filepath.Join(s.Home, "cache")
+	empty(t, dir)
+	s.Run("cp", "-R", program.SharedDir(t, "standard-library"), dir).OK()
+	s.Env = append(s.Env, "GOCACHE="+dir)
+}
 
 // environment gives the variables that eval $(ocipkg env) sets.
 func environment(t testing.TB, s *program.Session) []string {

@@ -12,25 +12,24 @@ import (
 )
 
 // toolUser gives a user who has Go, and none of the project's programs on their
-// PATH. It is the account of the tests, whose module cache has what the
-// project's programs are made of.
-func toolUser(t *testing.T) *program.Session {
+// PATH, and that user's build cache. It is the account of the tests, whose
+// caches have what the project's programs are made of.
+func toolUser(t *testing.T) (s *program.Session, cache string) {
 	t.Helper()
-	modules, err := exec.Command("go", "env", "GOMODCACHE").Output()
+	out, err := exec.Command("go", "env", "GOMODCACHE", "GOCACHE").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
+	modules, cache, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
 	tool, err := exec.LookPath("go")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := program.New(t, program.Options{Privileged: true, Path: []string{filepath.Dir(tool)}, Env: []string{
+	return program.New(t, program.Options{Privileged: true, Path: []string{filepath.Dir(tool)}, Env: []string{
 		"PATH=" + filepath.Dir(tool) + ":/usr/local/bin:/usr/bin:/bin",
-		"GOMODCACHE=" + strings.TrimSpace(string(modules)),
+		"GOMODCACHE=" + modules, "GOCACHE=" + cache,
 		"GOPROXY=off", "GOSUMDB=off", "GOTOOLCHAIN=local", "GOTELEMETRY=off",
-	}})
-	s.Env = append(s.Env, "GOCACHE="+filepath.Join(s.Home, "cache"))
-	return s
+	}}), cache
 }
 
 // writeToolModule writes a module that has the project's programs as tools, as
@@ -70,11 +69,12 @@ func TestToolsOfAGoModuleFindEachOther(t *testing.T) {
 	registry := registrytest.StartMemory(t)
 	name := registry.Host + "/acme/answer:1"
 	publish(t, name, 3001, nil)
-	s := toolUser(t)
+	s, cache := toolUser(t)
 	writeToolModule(t, s, name)
 
 	// The first time, the go command runs the program in a directory that it
-	// removes.
+	// removes; and no program with this flag was linked before.
+	s.Env = append(s.Env, "GOFLAGS=-ldflags=-X=main.linkedFor="+strings.ReplaceAll(registry.Host, ":", "."))
 	first := s.Run("go", "tool", "ocipkg", "env").OK().Stdout
 	if second := s.Run("go", "tool", "ocipkg", "env").OK().Stdout; first != second {
 		t.Errorf("go tool ocipkg env printed first %s, then %s", first, second)
@@ -85,12 +85,15 @@ func TestToolsOfAGoModuleFindEachOther(t *testing.T) {
 	}
 	for _, program := range []string{"PKG_CONFIG", "OCIPKG"} {
 		path := strings.TrimSpace(s.Run("sh", "-c", "eval $(go tool ocipkg env) && echo $"+program).OK().Stdout)
-		if !strings.HasPrefix(path, filepath.Join(s.Home, "cache")+"/") {
+		if !strings.HasPrefix(path, cache+"/") {
 			t.Errorf("%s is %q, which is not in Go's cache", program, path)
 		}
 		s.Run(path, "--help").OK()
 	}
-	s.Run("sh", "-c", "eval $(go tool ocipkg env) && go tool ocipkg pin && go vet ./... && go build -o app .").OK()
+	said := s.Run("sh", "-c", "eval $(go tool ocipkg env) && go tool ocipkg pin && go vet ./... && go test -v ./answer && go build -o app .").OK().Stdout
+	if !strings.Contains(said, "the answer is 3001") {
+		t.Errorf("the test says\n%s", said)
+	}
 	checkAnswer(t, s, "app", 3001)
 	if !strings.Contains(read(t, s, "answer/answer.go"), name+"@sha256:") {
 		t.Error("the tool did not pin")
