@@ -3,6 +3,7 @@ package platforms
 import (
 	"debug/elf"
 	"debug/pe"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,10 +17,15 @@ import (
 // somebody else who has got none yet, with the C program that uses it.
 func user(t *testing.T) (s *program.Session, name string) {
 	t.Helper()
+	return userWith(t, program.Options{})
+}
+
+func userWith(t *testing.T, options program.Options) (s *program.Session, name string) {
+	t.Helper()
 	registry := registrytest.StartMemory(t)
 	name = registry.Host + "/acme/where:1"
 	producer(t).Run("ocipkg", append(append([]string{"push"}, archives()...), name)...).OK()
-	s = program.New(t, program.Options{Path: []string{filepath.Dir(tool(t, "go"))}})
+	s = program.New(t, options)
 	s.WriteFile("main.c", useWhere, 0o644)
 	return s, name
 }
@@ -77,10 +83,16 @@ func (c crossBuild) check(t *testing.T, s *program.Session, file string) {
 }
 
 func TestCgoTakesThePackageOfGOOSAndGOARCHAndCC(t *testing.T) {
-	s, name := user(t)
+	// The account of the tests, whose build cache has Go's standard library for
+	// some of the platforms.
+	out, err := exec.Command("go", "env", "GOCACHE").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, name := userWith(t, program.Options{Privileged: true, Path: []string{filepath.Dir(tool(t, "go"))}})
 	s.WriteFile("go/go.mod", "module example.com/app\n\ngo 1.24\n", 0o644)
 	s.WriteFile("go/main.go", "package main\n\n// #cgo pkg-config: "+name+"\n// #include <where.h>\n// #include <stdio.h>\n// static void flush(void) { fflush(stdout); }\nimport \"C\"\n\nfunc main() { C.where(C.CString(\"built for\")); C.flush() }\n", 0o644)
-	s.Env = append(s.Env, "GOCACHE="+program.SharedDir(t, "go-build"), "GOTOOLCHAIN=local", "GOTELEMETRY=off", "GOPROXY=off",
+	s.Env = append(s.Env, "GOCACHE="+strings.TrimSpace(string(out)), "GOTOOLCHAIN=local", "GOTELEMETRY=off", "GOPROXY=off",
 		"PKG_CONFIG=ocipkg-pkg-config", "CGO_ENABLED=1")
 	for _, c := range []struct {
 		crossBuild
