@@ -51,7 +51,7 @@ func WithDependency(text []byte, alias, name string) ([]byte, error) {
 	case e.image.any():
 		text = replace(text, e.image, quote(name))
 	case e.insert >= 0:
-		text = replace(text, span{e.insert, e.insert}, key(alias)+" = "+quote(name)+"\n")
+		text = replace(withNewline(text), span{e.insert, e.insert}, key(alias)+" = "+quote(name)+"\n")
 	default:
 		if len(text) > 0 {
 			text = append(withNewline(text), '\n')
@@ -146,12 +146,11 @@ type entry struct {
 	insert int
 }
 
-// findEntry looks for a dependency in the text of a project file.
+// findEntry looks for a dependency in the text of a project file, with a newline
+// at its end.
 func findEntry(text []byte, alias string) (entry, error) {
 	e := entry{insert: -1}
-	if !bytes.HasSuffix(text, []byte("\n")) && len(text) > 0 {
-		text = append(slices.Clone(text), '\n')
-	}
+	text = withNewline(text)
 	p := &unstable.Parser{}
 	p.Reset(text)
 	at := func(r unstable.Range) span { return span{int(r.Offset), int(r.Offset + r.Length)} }

@@ -13,6 +13,11 @@ func TestADependencyIsAddedAndRemovedAndNothingElseChanges(t *testing.T) {
 			"[package]\nname = 'x' # mine", "zlib", z,
 			"[package]\nname = 'x' # mine\n\n[dependencies]\nzlib = \"" + z + "\"\n",
 		},
+		"to a table that ends the file without a newline": {"[dependencies]", "zlib", z, "[dependencies]\nzlib = \"" + z + "\"\n"},
+		"after one that ends the file without a newline": {
+			"[dependencies]\npng = \"a.b/png:1\"", "zlib", z,
+			"[dependencies]\npng = \"a.b/png:1\"\nzlib = \"" + z + "\"\n",
+		},
 		"among others, with comments": {
 			"# top\n[dependencies] # what we link\n# png is old\npng = \"a.b/png:1\" # pinned\n\n# later\n[package]\nname = \"x\"\n", "zlib", z,
 			"# top\n[dependencies] # what we link\n# png is old\npng = \"a.b/png:1\" # pinned\nzlib = \"" + z + "\"\n\n# later\n[package]\nname = \"x\"\n",
