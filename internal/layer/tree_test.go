@@ -61,6 +61,12 @@ func hardlink(name, to string) entry { return entry{name: name, kind: tar.TypeLi
 // archive gives entries as a tar archive.
 func archive(t testing.TB, entries ...entry) []byte {
 	t.Helper()
+	raw, err := tryArchive(entries)
+	must(t, err)
+	return raw
+}
+
+func tryArchive(entries []entry) ([]byte, error) {
 	var out bytes.Buffer
 	w := tar.NewWriter(&out)
 	for _, e := range entries {
@@ -74,12 +80,15 @@ func archive(t testing.TB, entries ...entry) []byte {
 		if e.kind == tar.TypeXGlobalHeader {
 			header = &tar.Header{Typeflag: e.kind, PAXRecords: e.pax}
 		}
-		must(t, w.WriteHeader(header))
-		_, err := w.Write([]byte(e.body))
-		must(t, err)
+		if err := w.WriteHeader(header); err != nil {
+			return nil, err
+		}
+		if _, err := w.Write([]byte(e.body)); err != nil {
+			return nil, err
+		}
 	}
-	must(t, w.Close())
-	return out.Bytes()
+	err := w.Close()
+	return out.Bytes(), err
 }
 
 // box is a directory with a tree to fill and, beside it, a canary that nothing
