@@ -1,15 +1,19 @@
 # make demo    the whole way of a package, from a C file to a program that runs
 # make test    every check and test; with INSTALL=1 it installs the tools first
 # make soak    what takes longer: fuzzing, and the tests over and over
+# make fuzz    each fuzz target for TIME, a minute unless said: TIME=10m
+# make vuln    asks the Go vulnerability database about what is used
 # make bench   measures beside other tools and writes docs/benchmarks.md, in
 #              an hour or more; with INSTALL=1 it installs them first.
 #              bench-quick takes a tenth or less of the files, and minutes
 
 GOTESTSUM   := go run gotest.tools/gotestsum@v1.13.0 --format pkgname --
 STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 MODULES     := . bench e2e examples/quickstart
+TIME        := 1m
 
-.PHONY: build demo test tools lint soak bench bench-quick
+.PHONY: build demo test tools lint soak fuzz vuln bench bench-quick
 
 build:
 	go build -o bin/ ./cmd/...
@@ -37,6 +41,12 @@ soak:
 	go test -race -count=5 ./...
 	cd e2e && go test -count=5 -timeout 60m ./...
 	cd e2e && OCIPKG_SOAK=1 go test -count=1 -timeout 60m ./detection ./upkeep
+
+fuzz:
+	./scripts/fuzz $(TIME)
+
+vuln:
+	for module in $(MODULES); do (cd $$module && $(GOVULNCHECK) ./...) || exit 1; done
 
 bench:
 	cd bench && go run .
