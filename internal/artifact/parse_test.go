@@ -3,6 +3,7 @@ package artifact
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -10,6 +11,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/ocipkg/ocipkg/internal/layer"
+	"github.com/ocipkg/ocipkg/platform"
 )
 
 const (
@@ -224,6 +226,43 @@ func FuzzParseManifest(f *testing.F) {
 		}
 		p := Package{Manifest: m}
 		_, _ = p.Layers()
+	})
+}
+
+// FuzzParseIndex looks for an index of which a package is taken that another
+// reader does not see in it, or that is for something else than the target.
+func FuzzParseIndex(f *testing.F) {
+	f.Add(index(), "linux/amd64")
+	f.Add([]byte(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"`+someDigest+`","size":7,"platform":{"os":"linux","architecture":"arm","variant":"v7","os.features":["libc.musl"]},"annotations":{"dev.ocipkg.libc.version":"1.2"}}]}`), "linux/arm/v7")
+	f.Add([]byte(`{"schemaVersion":2,"manifests":[{"mediaType":"application/vnd.oci.image.index.v1+json","digest":"`+someDigest+`","size":7}]}`), "any")
+	f.Fuzz(func(t *testing.T, raw []byte, target string) {
+		read, err := ParseIndex(raw)
+		if err != nil {
+			return
+		}
+		want, err := platform.Parse(target)
+		if err != nil {
+			want = platform.Platform{}
+		}
+		choice := Choose(read, want)
+		if len(choice.Reasons) != len(choice.Candidates) || choice.Best >= len(choice.Candidates) {
+			t.Fatalf("of %d candidates, %d have reasons and number %d was taken", len(choice.Candidates), len(choice.Reasons), choice.Best)
+		}
+		if choice.Best < 0 {
+			return
+		}
+		taken := choice.Candidates[choice.Best]
+		if choice.Reasons[choice.Best] != "" {
+			t.Errorf("taken in spite of %q", choice.Reasons[choice.Best])
+		}
+		if os := taken.Platform.OS; os != "" && want.OS != "" && os != want.OS {
+			t.Errorf("for %v, %v was taken", want, taken.Platform)
+		}
+		var other ocispec.Index
+		must(t, json.Unmarshal(raw, &other))
+		if !slices.ContainsFunc(other.Manifests, func(d ocispec.Descriptor) bool { return d.Digest == taken.Descriptor.Digest }) {
+			t.Errorf("%s was taken, which is not in the index", taken.Descriptor.Digest)
+		}
 	})
 }
 
