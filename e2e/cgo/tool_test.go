@@ -16,18 +16,18 @@ import (
 // caches have what the project's programs are made of.
 func toolUser(t *testing.T) (s *program.Session, cache string) {
 	t.Helper()
-	out, err := exec.Command("go", "env", "GOMODCACHE", "GOCACHE").Output()
+	modules, err := exec.Command("go", "env", "GOMODCACHE").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	modules, cache, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
+	cache = program.GoCache(t)
 	tool, err := exec.LookPath("go")
 	if err != nil {
 		t.Fatal(err)
 	}
 	return program.New(t, program.Options{Privileged: true, Path: []string{filepath.Dir(tool)}, Env: []string{
 		"PATH=" + filepath.Dir(tool) + ":/usr/local/bin:/usr/bin:/bin",
-		"GOMODCACHE=" + modules, "GOCACHE=" + cache,
+		"GOMODCACHE=" + strings.TrimSpace(string(modules)), "GOCACHE=" + cache,
 		"GOPROXY=off", "GOSUMDB=off", "GOTOOLCHAIN=local", "GOTELEMETRY=off",
 	}}), cache
 }

@@ -60,10 +60,10 @@ func newBuilder(t *testing.T, env ...string) *builder {
 		rustup = set
 	}
 	b := &builder{Session: program.New(t, program.Options{Privileged: true, Path: path}), t: t}
-	// One build cache for all tests, so that the standard library is built once; no
-	// two have the same packages in it, since these are in their own directories.
+	// One build cache for all tests, in which no two have the same packages, since
+	// these are in their own directories.
 	b.Env = append(b.Env, "RUSTUP_HOME="+rustup, "CARGO_NET_OFFLINE=true", "CARGO_TERM_COLOR=never",
-		"GOCACHE="+program.SharedDir(t, "go-build"), "GOMODCACHE="+filepath.Join(b.Home, "modules"),
+		"GOCACHE="+program.GoCache(t), "GOMODCACHE="+filepath.Join(b.Home, "modules"),
 		"GOPROXY=off", "GOSUMDB=off", "GOTOOLCHAIN=local", "GOTELEMETRY=off", "GOFLAGS=-mod=mod",
 		"PKG_CONFIG="+filepath.Join(program.Bin(t), "ocipkg-pkg-config"))
 	if set := os.Getenv("RUSTUP_TOOLCHAIN"); set != "" {

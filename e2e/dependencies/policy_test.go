@@ -131,8 +131,8 @@ func TestLockedGoSourceTakesWhatHasADigestOrIsInTheLock(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v; install it: https://go.dev/dl", err)
 	}
-	s := program.New(t, program.Options{Path: []string{filepath.Dir(tool)}})
-	s.Env = append(s.Env, "GOCACHE="+program.SharedDir(t, "go-build"), "GOPROXY=off", "GOTOOLCHAIN=local", "GOTELEMETRY=off", "GOFLAGS=-mod=mod",
+	s := program.New(t, program.Options{Privileged: true, Path: []string{filepath.Dir(tool)}})
+	s.Env = append(s.Env, "GOCACHE="+program.GoCache(t), "GOPROXY=off", "GOTOOLCHAIN=local", "GOTELEMETRY=off", "GOFLAGS=-mod=mod",
 		"PKG_CONFIG="+filepath.Join(program.Bin(t), "ocipkg-pkg-config"), "OCIPKG_LOCKED=1")
 	s.WriteFile("go.mod", "module example.com/app\n\ngo 1.24\n", 0o644)
 	source := func(name string) {

@@ -26,7 +26,7 @@ func newcomer(t *testing.T, directories ...string) *program.Session {
 	// Privileged, since a Rust toolchain lives in the home of whoever runs the
 	// tests.
 	s := program.New(t, program.Options{Privileged: true, Path: toolchains(t)})
-	s.Env = append(s.Env, "GOCACHE="+filepath.Join(s.Home, "gocache"), "GOPATH="+filepath.Join(s.Home, "go"), "GOFLAGS=-buildvcs=false", "GOTOOLCHAIN=local")
+	s.Env = append(s.Env, "GOCACHE="+program.GoCache(t), "GOPATH="+filepath.Join(s.Home, "go"), "GOFLAGS=-buildvcs=false", "GOTOOLCHAIN=local")
 	for _, variable := range []string{"CARGO_HOME", "RUSTUP_HOME"} {
 		value := os.Getenv(variable)
 		if home, err := os.UserHomeDir(); value == "" && err == nil {

@@ -3,7 +3,6 @@ package platforms
 import (
 	"debug/elf"
 	"debug/pe"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -85,14 +84,10 @@ func (c crossBuild) check(t *testing.T, s *program.Session, file string) {
 func TestCgoTakesThePackageOfGOOSAndGOARCHAndCC(t *testing.T) {
 	// The account of the tests, whose build cache has Go's standard library for
 	// some of the platforms.
-	out, err := exec.Command("go", "env", "GOCACHE").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
 	s, name := userWith(t, program.Options{Privileged: true, Path: []string{filepath.Dir(tool(t, "go"))}})
 	s.WriteFile("go/go.mod", "module example.com/app\n\ngo 1.24\n", 0o644)
 	s.WriteFile("go/main.go", "package main\n\n// #cgo pkg-config: "+name+"\n// #include <where.h>\n// #include <stdio.h>\n// static void flush(void) { fflush(stdout); }\nimport \"C\"\n\nfunc main() { C.where(C.CString(\"built for\")); C.flush() }\n", 0o644)
-	s.Env = append(s.Env, "GOCACHE="+strings.TrimSpace(string(out)), "GOTOOLCHAIN=local", "GOTELEMETRY=off", "GOPROXY=off",
+	s.Env = append(s.Env, "GOCACHE="+program.GoCache(t), "GOTOOLCHAIN=local", "GOTELEMETRY=off", "GOPROXY=off",
 		"PKG_CONFIG=ocipkg-pkg-config", "CGO_ENABLED=1")
 	for _, c := range []struct {
 		crossBuild

@@ -24,12 +24,14 @@ func root(t testing.TB) string {
 	return dir
 }
 
-// goUser gives a user who has the Go toolchain.
+// goUser gives a user who has the Go toolchain. It is the account of the tests,
+// with its build cache.
 func goUser(t testing.TB) *program.Session {
 	t.Helper()
 	return program.New(t, program.Options{
-		Path: []string{directoryOf(t, "go", "https://go.dev/dl")},
-		Env:  []string{"GOTOOLCHAIN=local", "GOFLAGS=-mod=mod", "GOPROXY=off", "GOTELEMETRY=off"},
+		Privileged: true,
+		Path:       []string{directoryOf(t, "go", "https://go.dev/dl")},
+		Env:        []string{"GOCACHE=" + program.GoCache(t), "GOTOOLCHAIN=local", "GOFLAGS=-mod=mod", "GOPROXY=off", "GOTELEMETRY=off"},
 	})
 }
 
