@@ -37,7 +37,8 @@ func (c *Client) Bundle(ctx context.Context, dir string, names []string, options
 }
 
 func (c *Client) bundle(ctx context.Context, dir string, names []string, options BundleOptions) ([]string, error) {
-	if err := c.open(); err != nil {
+	ctx, err := c.begin(ctx)
+	if err != nil {
 		return nil, err
 	}
 	resolver, err := c.resolver(options.Platform)

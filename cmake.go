@@ -48,7 +48,8 @@ func (c *Client) CMake(ctx context.Context, name string, options CMakeOptions) e
 }
 
 func (c *Client) cmake(ctx context.Context, name string, options CMakeOptions) error {
-	if err := c.open(); err != nil {
+	ctx, err := c.begin(ctx)
+	if err != nil {
 		return err
 	}
 	resolver, err := c.resolver(options.Platform)

@@ -58,7 +58,8 @@ type Copied struct {
 // the layout that it comes from, unless the destination is written oci:DIR:TAG.
 // In a registry a destination is written as for [Client.Push].
 func (c *Client) Copy(ctx context.Context, source, destination string, options CopyOptions) (Copied, error) {
-	if err := c.open(); err != nil {
+	ctx, err := c.begin(ctx)
+	if err != nil {
 		return Copied{}, err
 	}
 	copied, err := c.copy(ctx, source, destination, options)
@@ -166,7 +167,7 @@ func isSameFile(a, b string) bool {
 // and what refers to it.
 func (p *push) planCopy(ctx context.Context, from *opened, options CopyOptions) (root document, referrers []Descriptor, err error) {
 	p.nested = true
-	raw, err := artifact.ReadBlob(ctx, from, from.root, artifact.MaxManifest)
+	raw, err := artifact.ReadManifest(ctx, from, from.root)
 	if err != nil {
 		return root, nil, err
 	}
@@ -231,7 +232,7 @@ func selectPlatforms(ctx context.Context, from artifact.Fetcher, root document, 
 	if !artifact.IsIndex(root.desc) {
 		return root, checkFits(ctx, from, root, targets)
 	}
-	index, err := artifact.ParseIndex(root.raw)
+	index, err := artifact.ParseIndex(ctx, root.raw)
 	if err != nil {
 		return root, fmt.Errorf("index %s: %w", root.desc.Digest, err)
 	}

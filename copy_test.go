@@ -27,7 +27,7 @@ func TestASelectionKeepsAllElseOfAnIndexAsItIs(t *testing.T) {
 	if got.desc.Digest != digest.FromBytes(got.raw) || got.desc.Size != int64(len(got.raw)) || got.desc.MediaType != root.desc.MediaType {
 		t.Errorf("the descriptor is %+v", got.desc)
 	}
-	index, err := artifact.ParseIndex(got.raw)
+	index, err := artifact.ParseIndex(t.Context(), got.raw)
 	if err != nil || len(index.Manifests) != 2 || index.Manifests[0].Platform.Architecture != "amd64" || index.Manifests[1].Platform.Architecture != "riscv64" || index.Annotations["b"] != "c" {
 		t.Errorf("the selection is %s, %v", got.raw, err)
 	}

@@ -136,7 +136,8 @@ func (c *Client) remove(ctx context.Context, alias string) ([]LockChange, error)
 // edit changes the text of a project file, and the lock with it. When the lock
 // cannot be written for the new text, the old one stays.
 func (c *Client) edit(ctx context.Context, of *project.Project, change func([]byte) ([]byte, error)) (file string, changes []LockChange, err error) {
-	if err := c.open(); err != nil {
+	ctx, err = c.begin(ctx)
+	if err != nil {
 		return "", nil, err
 	}
 	if err := c.mayLock(); err != nil {

@@ -60,7 +60,8 @@ type Alternative struct {
 // when the store lacks it. Of an index, the package that fits the target best
 // is taken.
 func (c *Client) Get(ctx context.Context, name string, options GetOptions) (*Package, error) {
-	if err := c.open(); err != nil {
+	ctx, err := c.begin(ctx)
+	if err != nil {
 		return nil, err
 	}
 	of, err := project.Find(".")
@@ -282,7 +283,7 @@ func (c *Client) choose(ctx context.Context, top Descriptor, raw []byte, target 
 	if !artifact.IsIndex(top) {
 		return top, Platform{}, nil
 	}
-	index, err := artifact.ParseIndex(raw)
+	index, err := artifact.ParseIndex(ctx, raw)
 	if err != nil {
 		return top, Platform{}, fmt.Errorf("index %s: %w", top.Digest, err)
 	}
@@ -324,7 +325,7 @@ func (c *Client) installFrom(ctx context.Context, from artifact.Fetcher, desc De
 	}
 	if raw == nil && c.Progress != nil {
 		var err error
-		if raw, err = artifact.ReadBlob(ctx, from, desc, artifact.MaxManifest); err != nil {
+		if raw, err = artifact.ReadManifest(ctx, from, desc); err != nil {
 			return nil, err
 		}
 	}
@@ -347,7 +348,8 @@ func (c *Client) installFrom(ctx context.Context, from artifact.Fetcher, desc De
 // a registry, under the name that it carries. A name that stands for another
 // package in the store is not changed without Force.
 func (c *Client) Load(ctx context.Context, source string, options GetOptions) (*Package, error) {
-	if err := c.open(); err != nil {
+	ctx, err := c.begin(ctx)
+	if err != nil {
 		return nil, err
 	}
 	p, err := c.load(ctx, source, options)
@@ -362,7 +364,7 @@ func (c *Client) load(ctx context.Context, source string, options GetOptions) (*
 	if err != nil {
 		return nil, err
 	}
-	l, top, err := openLayout(source, c.warn)
+	l, top, err := openLayout(ctx, source, c.warn)
 	if err != nil {
 		return nil, err
 	}
@@ -378,7 +380,7 @@ func (c *Client) load(ctx context.Context, source string, options GetOptions) (*
 			return nil, errdef.Errorf(errdef.ErrUsage, "%s stands for %s in the store, and the archive holds %s; to change that, add --overwrite", ref, before.Digest, top.Digest)
 		}
 	}
-	raw, err := artifact.ReadBlob(ctx, l, top, artifact.MaxManifest)
+	raw, err := artifact.ReadManifest(ctx, l, top)
 	if err != nil {
 		return nil, err
 	}

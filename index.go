@@ -99,7 +99,8 @@ func (g *gathering) close() {
 
 // gather opens sources, and plans to send their packages to where name is.
 func (c *Client) gather(ctx context.Context, name string, sources []string, options PackOptions) (_ *gathering, err error) {
-	if err := c.open(); err != nil {
+	ctx, err = c.begin(ctx)
+	if err != nil {
 		return nil, err
 	}
 	ref, err := parseDestination(name)
@@ -128,12 +129,12 @@ func (g *gathering) gather(ctx context.Context, source string, options PackOptio
 	root.Annotations, root.Platform = nil, nil // a layout's, and no index's of packages
 	descs := []Descriptor{root}
 	if artifact.IsIndex(root) {
-		raw, err := artifact.ReadBlob(ctx, from, root, artifact.MaxManifest)
+		raw, err := artifact.ReadManifest(ctx, from, root)
 		if err != nil {
 			return err
 		}
 		var others int
-		if descs, others, err = packagesOf(root, raw); err != nil {
+		if descs, others, err = packagesOf(ctx, root, raw); err != nil {
 			return err
 		}
 		g.client.warnOfOthers(root, others)
@@ -163,8 +164,8 @@ func (g *gathering) gather(ctx context.Context, source string, options PackOptio
 
 // packagesOf gives the entries of an index that are packages, and how many others
 // there are. One that is an index is an error.
-func packagesOf(root Descriptor, raw []byte) (descs []Descriptor, others int, err error) {
-	index, err := artifact.ParseIndex(raw)
+func packagesOf(ctx context.Context, root Descriptor, raw []byte) (descs []Descriptor, others int, err error) {
+	index, err := artifact.ParseIndex(ctx, raw)
 	if err != nil {
 		return nil, 0, fmt.Errorf("index %s: %w", root.Digest, err)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/ocipkg/ocipkg/internal/artifact"
 	"github.com/ocipkg/ocipkg/internal/errdef"
 	"github.com/ocipkg/ocipkg/internal/layer"
+	"github.com/ocipkg/ocipkg/internal/limit"
 	"github.com/ocipkg/ocipkg/platform"
 )
 
@@ -68,7 +69,8 @@ type IndexEntry struct {
 // Inspect says what source holds: a layout, or a name in a registry. It stores
 // nothing.
 func (c *Client) Inspect(ctx context.Context, source string, options InspectOptions) (*Inspection, error) {
-	if err := c.open(); err != nil {
+	ctx, err := c.begin(ctx)
+	if err != nil {
 		return nil, err
 	}
 	in, err := c.inspect(ctx, source, options)
@@ -83,7 +85,7 @@ func (c *Client) inspect(ctx context.Context, source string, options InspectOpti
 		return nil, errdef.Errorf(errdef.ErrUsage, "it is a directory of files, and no package yet; make one with: ocipkg pack %s OUTPUT", source)
 	}
 	if isLayout(source) {
-		l, root, err := openLayout(source, c.warn)
+		l, root, err := openLayout(ctx, source, c.warn)
 		if err != nil {
 			return nil, err
 		}
@@ -127,11 +129,11 @@ func look(ctx context.Context, from artifact.Fetcher, root Descriptor, in *Inspe
 
 func (in *Inspection) fillIndex(ctx context.Context, from artifact.Fetcher, root Descriptor, options InspectOptions) error {
 	in.Descriptor = bare(root)
-	raw, err := artifact.ReadBlob(ctx, from, root, artifact.MaxManifest)
+	raw, err := artifact.ReadManifest(ctx, from, root)
 	if err != nil {
 		return err
 	}
-	index, err := artifact.ParseIndex(raw)
+	index, err := artifact.ParseIndex(ctx, raw)
 	if err != nil {
 		return err
 	}
@@ -155,7 +157,7 @@ const manifestsAtOnce = 8 // small requests
 func inspectEntry(ctx context.Context, from artifact.Fetcher, candidate artifact.Candidate, verify bool) (IndexEntry, error) {
 	desc := candidate.Descriptor
 	entry := IndexEntry{Digest: desc.Digest, Platform: candidate.Platform, Target: desc.Annotations[platform.AnnotationTarget]}
-	raw, err := artifact.ReadBlob(ctx, from, desc, artifact.MaxManifest)
+	raw, err := artifact.ReadManifest(ctx, from, desc)
 	if err != nil {
 		return entry, err
 	}
@@ -227,11 +229,27 @@ func readFiles(ctx context.Context, from artifact.Fetcher, pkg *artifact.Package
 	if err != nil {
 		return nil, err
 	}
-	listing := layer.NewListing()
+	listing := layer.NewListing(limit.From(ctx))
+	var content [][]layer.File
+	if pkg.ListsFiles() {
+		if content, err = pkg.Content(layers, listing.Tree); err != nil {
+			return nil, err
+		}
+	}
 	for i, l := range layers {
-		if err := listLayer(ctx, from, l, listing, i); err != nil {
+		if content != nil {
+			err = artifact.ReadLayer(ctx, from, l, func(r io.Reader) error {
+				return listing.Expand(ctx, r, l.Compression, content[i])
+			})
+		} else {
+			err = listLayer(ctx, from, l, listing, i)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("layer %s: %w", l.Descriptor.Digest, err)
 		}
+	}
+	if content != nil {
+		return pkg.Config.Files, nil
 	}
 	return listing.Files(), nil
 }

@@ -106,7 +106,8 @@ func here() (*project.Project, error) {
 // relock writes the lock anew, with the names in move looked up again: nil for
 // none, empty for all.
 func (c *Client) relock(ctx context.Context, options LockOptions, move []string, write bool) ([]LockChange, error) {
-	if err := c.open(); err != nil {
+	ctx, err := c.begin(ctx)
+	if err != nil {
 		return nil, err
 	}
 	of, err := here()

@@ -142,7 +142,7 @@ func (c *Client) keepIndex(ctx context.Context, from manifests, b lockedBuild) e
 			return err
 		}
 	}
-	if err := checkLocked(raw, b.entry, b.build); err != nil || had {
+	if err := checkLocked(ctx, raw, b.entry, b.build); err != nil || had {
 		return err
 	}
 	return install.PutBlob(ctx, c.store, d, raw)
@@ -151,8 +151,8 @@ func (c *Client) keepIndex(ctx context.Context, from manifests, b lockedBuild) e
 // checkLocked tells whether the index of a locked package has a build of it:
 // the lock is a text that anybody may have changed, and only the index is what
 // its digest says.
-func checkLocked(raw []byte, entry *project.LockedPackage, build *project.LockedBuild) error {
-	index, err := artifact.ParseIndex(raw)
+func checkLocked(ctx context.Context, raw []byte, entry *project.LockedPackage, build *project.LockedBuild) error {
+	index, err := artifact.ParseIndex(ctx, raw)
 	if err != nil {
 		return fmt.Errorf("index %s: %w", entry.Digest, err)
 	}

@@ -222,7 +222,7 @@ func (l *locker) read(ctx context.Context, ref reference.Reference, tagOrDigest 
 		locked.Builds = []project.LockedBuild{build}
 		return locked, nil
 	}
-	index, err := artifact.ParseIndex(raw)
+	index, err := artifact.ParseIndex(ctx, raw)
 	if err != nil {
 		return nil, fmt.Errorf("index %s: %w", top.Digest, err)
 	}
@@ -270,7 +270,7 @@ func (l *locker) build(ctx context.Context, repo artifact.Fetcher, desc Descript
 	from := stored{repo, l.client.store}
 	if raw == nil {
 		var err error
-		if raw, err = artifact.ReadBlob(ctx, from, desc, artifact.MaxManifest); err != nil {
+		if raw, err = artifact.ReadManifest(ctx, from, desc); err != nil {
 			return project.LockedBuild{}, err
 		}
 	}

@@ -30,6 +30,7 @@
 package ocipkg
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -40,6 +41,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/limit"
 	"github.com/ocipkg/ocipkg/internal/mirror"
 	"github.com/ocipkg/ocipkg/internal/project"
 	"github.com/ocipkg/ocipkg/internal/reference"
@@ -108,10 +110,16 @@ type Client struct {
 	// an error of kind [ErrNetwork]. OCIPKG_OFFLINE and OCIPKG_FROZEN set it, too.
 	Offline bool
 
+	// Limits bound what is read and unpacked of a package; what is beyond them is
+	// an error of kind [ErrVerification] that names the limit. Of a field that is
+	// zero, it is what OCIPKG_LIMIT says, else the default.
+	Limits Limits
+
 	once     sync.Once
 	registry *registry.Client
 	mirrors  func() (*mirror.Mirrors, error)
 	store    *store.Store
+	limits   limit.Limits // with those of the environment
 	err      error
 }
 
@@ -119,6 +127,15 @@ type Client struct {
 // size in bytes.
 // https://github.com/opencontainers/image-spec/blob/v1.1.1/descriptor.md
 type Descriptor = ocispec.Descriptor
+
+// Limits bound what is read of one package. What is moved and not unpacked, as
+// with [Client.Push] and [Client.Copy], is bounded by Manifest, Config and Index
+// alone.
+type Limits = limit.Limits
+
+// ParseLimits reads limits, each as NAME=NUMBER: bytes=128GiB, entries, ratio,
+// path, depth, manifest, config, index. An error is of kind [ErrUsage].
+func ParseLimits(texts []string) (Limits, error) { return limit.Parse(texts) }
 
 // Platform is what a package was built for, or the target of a build.
 type Platform = platform.Platform
@@ -157,6 +174,12 @@ func (c *Client) open() error {
 		if c.err = c.countConnections(); c.err != nil {
 			return
 		}
+		limits, err := limit.FromEnv()
+		if err != nil {
+			c.err = err
+			return
+		}
+		c.limits = c.Limits.Or(limits)
 		options := registry.Options{Connections: c.Connections, PlainHTTP: c.PlainHTTP, Insecure: c.Insecure, UserAgent: c.UserAgent, Warn: c.warn, Trace: c.Trace, Offline: c.Offline}
 		if cache, err := os.UserCacheDir(); err == nil && filepath.IsAbs(cache) {
 			options.Tokens = filepath.Join(cache, "ocipkg", "tokens")
@@ -172,6 +195,12 @@ func (c *Client) open() error {
 		c.store, c.err = store.Open(c.Store)
 	})
 	return c.err
+}
+
+// begin is open for what reads packages: the client's limits are in the context.
+func (c *Client) begin(ctx context.Context) (context.Context, error) {
+	err := c.open()
+	return limit.With(ctx, c.limits), err
 }
 
 // maxConnections is more than any registry is glad of.

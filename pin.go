@@ -51,7 +51,8 @@ func (p Pin) Changed() bool { return p.Name != p.Pinned }
 // the store's, so that what was built with is pinned, else the registry's. With Check nothing is written, and names that are not as
 // they should be are an error of kind [ErrLock].
 func (c *Client) Pin(ctx context.Context, patterns []string, options PinOptions) ([]Pin, error) {
-	if err := c.open(); err != nil {
+	ctx, err := c.begin(ctx)
+	if err != nil {
 		return nil, err
 	}
 	pins, err := c.pin(ctx, patterns, options)

@@ -42,7 +42,8 @@ type Pushed struct {
 // layout, is packed as [Pack] does, and pushed. Blobs that the registry has are
 // not sent, and manifests keep their bytes and so their digest.
 func (c *Client) Push(ctx context.Context, source string, names []string, options PackOptions) ([]Pushed, error) {
-	if err := c.open(); err != nil {
+	ctx, err := c.begin(ctx)
+	if err != nil {
 		return nil, err
 	}
 	refs, err := parseNames(names)
@@ -131,7 +132,7 @@ func (s *sourceLayout) Close() error {
 // openOrPack opens a layout, or makes a temporary one of a directory.
 func (c *Client) openOrPack(ctx context.Context, source string, named bool, options PackOptions) (*sourceLayout, Descriptor, error) {
 	if !isDir(source) {
-		l, root, err := openLayout(source, c.warn)
+		l, root, err := openLayout(ctx, source, c.warn)
 		return &sourceLayout{Layout: l}, root, err
 	}
 	if !named {
@@ -313,7 +314,7 @@ func (p *push) plan(ctx context.Context, from artifact.Fetcher, desc Descriptor)
 	if len(p.manifests) >= maxManifests {
 		return errdef.Errorf(errdef.ErrVerification, "more than %d manifests belong to it, the most that are taken along", maxManifests)
 	}
-	raw, err := artifact.ReadBlob(ctx, from, desc, artifact.MaxManifest)
+	raw, err := artifact.ReadManifest(ctx, from, desc)
 	if err != nil {
 		return err
 	}
@@ -327,7 +328,7 @@ func (p *push) planDocument(ctx context.Context, from artifact.Fetcher, doc docu
 		return errdef.Errorf(errdef.ErrVerification, "the manifests that belong to it have more than %d bytes together, the most that are taken along", maxHeld)
 	}
 	if artifact.IsIndex(desc) {
-		index, err := artifact.ParseIndex(raw)
+		index, err := artifact.ParseIndex(ctx, raw)
 		if err != nil {
 			return fmt.Errorf("index %s: %w", desc.Digest, err)
 		}

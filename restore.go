@@ -56,7 +56,8 @@ func (c *Client) Restore(ctx context.Context, patterns []string, options Restore
 }
 
 func (c *Client) restore(ctx context.Context, patterns []string, options RestoreOptions) ([]Restored, error) {
-	if err := c.open(); err != nil {
+	ctx, err := c.begin(ctx)
+	if err != nil {
 		return nil, err
 	}
 	target, err := platform.Target(options.Platform)
@@ -207,7 +208,7 @@ func (f *restoreFetcher) Fetch(ctx context.Context, ref reference.Reference, tar
 // reporting gives a client like c, which is open, with the same connections and
 // another Progress.
 func (c *Client) reporting(progress func(done, total int64)) *Client {
-	other := &Client{Warn: c.Warn, Progress: progress, Locked: c.Locked, Offline: c.Offline, Connections: c.Connections, registry: c.registry, mirrors: c.mirrors, store: c.store}
+	other := &Client{Warn: c.Warn, Progress: progress, Locked: c.Locked, Offline: c.Offline, Connections: c.Connections, registry: c.registry, mirrors: c.mirrors, store: c.store, limits: c.limits}
 	other.once.Do(func() {})
 	return other
 }

@@ -102,7 +102,7 @@ func (s *slots) add(ctx context.Context) (Descriptor, error) {
 		if other, ok := before[slot]; ok && other.Descriptor.Digest != m.Descriptor.Digest {
 			s.client.warn(fmt.Sprintf("%s takes the place of %s, which was there for %s", m.Descriptor.Digest, other.Descriptor.Digest, other.Platform))
 		}
-		raw, err := artifact.ReadBlob(ctx, s.repo, m.Descriptor, artifact.MaxManifest)
+		raw, err := artifact.ReadManifest(ctx, s.repo, m.Descriptor)
 		if err != nil {
 			return Descriptor{}, err
 		}
@@ -231,7 +231,7 @@ func (s *slots) published(ctx context.Context) (filled, error) {
 	descs := []Descriptor{root}
 	if artifact.IsIndex(root) {
 		var others int
-		if descs, others, err = packagesOf(root, raw); err != nil {
+		if descs, others, err = packagesOf(ctx, root, raw); err != nil {
 			return nil, err
 		}
 		if !s.taken { // the first time that it is read

@@ -17,8 +17,8 @@ import (
 
 // openLayout opens the layout that source names, and gives its manifest or
 // index. Warnings about it go to warn.
-func openLayout(source string, warn func(string)) (*layout.Layout, Descriptor, error) {
-	l, tag, err := openPath(source)
+func openLayout(ctx context.Context, source string, warn func(string)) (*layout.Layout, Descriptor, error) {
+	l, tag, err := openPath(ctx, source)
 	if err != nil {
 		return nil, Descriptor{}, err
 	}
@@ -33,14 +33,14 @@ func openLayout(source string, warn func(string)) (*layout.Layout, Descriptor, e
 	return l, root, nil
 }
 
-func openPath(source string) (_ *layout.Layout, tag string, err error) {
+func openPath(ctx context.Context, source string) (_ *layout.Layout, tag string, err error) {
 	if file, ok := strings.CutPrefix(source, "oci-archive:"); ok {
-		l, err := layout.OpenArchive(file)
+		l, err := layout.OpenArchive(ctx, file)
 		return l, "", err
 	}
 	if rest, ok := strings.CutPrefix(source, "oci:"); ok {
 		dir, tag := splitTag(rest)
-		l, err := layout.OpenDir(dir)
+		l, err := layout.OpenDir(ctx, dir)
 		return l, tag, err
 	}
 	info, err := os.Stat(source)
@@ -50,10 +50,10 @@ func openPath(source string) (_ *layout.Layout, tag string, err error) {
 	case err != nil:
 		return nil, "", err
 	case info.IsDir():
-		l, err := layout.OpenDir(source)
+		l, err := layout.OpenDir(ctx, source)
 		return l, "", err
 	}
-	l, err := layout.OpenArchive(source)
+	l, err := layout.OpenArchive(ctx, source)
 	return l, "", err
 }
 
@@ -84,7 +84,7 @@ func (c *Client) openPackage(ctx context.Context, source string, skip func(layou
 		return nil, errdef.Errorf(errdef.ErrUsage, "%s is a directory of files, and no package yet; make one with: ocipkg pack %s OUTPUT", source, source)
 	}
 	if isLayout(source) {
-		l, root, err := openLayout(source, c.warn)
+		l, root, err := openLayout(ctx, source, c.warn)
 		if err != nil {
 			return nil, err
 		}

@@ -189,7 +189,8 @@ type Unrepaired struct {
 // the digest of a package or an index. It is no error when something is
 // damaged.
 func (c *Client) Fsck(ctx context.Context, names []string, options FsckOptions) (*Fsck, error) {
-	if err := c.open(); err != nil {
+	ctx, err := c.begin(ctx)
+	if err != nil {
 		return nil, err
 	}
 	report, err := c.fsck(ctx, names, options)

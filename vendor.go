@@ -45,7 +45,8 @@ type Vendored struct {
 // removed; a layout that was not made by Vendor is only added to. It gives the
 // packages, sorted by name.
 func (c *Client) Vendor(ctx context.Context, dir string, patterns []string, options VendorOptions) ([]Vendored, error) {
-	if err := c.open(); err != nil {
+	ctx, err := c.begin(ctx)
+	if err != nil {
 		return nil, err
 	}
 	vendored, err := c.vendor(ctx, dir, patterns, options)
@@ -242,7 +243,7 @@ func (p *push) planLocked(ctx context.Context, entry *project.LockedPackage, tar
 			return v, Descriptor{}, vanished(lockedBuild{ref, entry, nil}, err)
 		}
 		for i := range entry.Builds {
-			if err := checkLocked(top.raw, entry, &entry.Builds[i]); err != nil {
+			if err := checkLocked(ctx, top.raw, entry, &entry.Builds[i]); err != nil {
 				return v, Descriptor{}, err
 			}
 		}

@@ -10,6 +10,7 @@ import (
 	"context"
 	_ "crypto/sha512" // for digests of that algorithm
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/ocipkg/ocipkg/internal/errdef"
 	"github.com/ocipkg/ocipkg/internal/layer"
+	"github.com/ocipkg/ocipkg/internal/limit"
 )
 
 // Media types of a package.
@@ -35,14 +37,6 @@ const (
 // ManifestTypes are the media types of what a registry is asked for by name:
 // manifests and indexes.
 var ManifestTypes = []string{ocispec.MediaTypeImageManifest, ocispec.MediaTypeImageIndex, dockerManifest, dockerIndex}
-
-// The sizes up to which documents are held in memory, in bytes. What a
-// descriptor announces beyond them is refused, and so is a compressed config that
-// becomes larger.
-const (
-	MaxManifest = 16 << 20
-	MaxConfig   = 256 << 20
-)
 
 // Fetcher gives a blob, manifest or index by its descriptor. What it gives is
 // not verified: [ReadBlob] and [Verified] do that.
@@ -103,6 +97,15 @@ func ReadBlob(ctx context.Context, from Fetcher, desc ocispec.Descriptor, limit 
 	return raw, verify()
 }
 
+// ReadManifest reads and verifies a manifest or an index.
+func ReadManifest(ctx context.Context, from Fetcher, desc ocispec.Descriptor) ([]byte, error) {
+	limits := limit.From(ctx)
+	if desc.Size > limits.Manifest {
+		return nil, limits.Exceeded("manifest", "the manifest %s has %d bytes", desc.Digest, desc.Size)
+	}
+	return ReadBlob(ctx, from, desc, limits.Manifest)
+}
+
 // CheckDescriptor tells whether desc can name a blob: a digest of an algorithm
 // that is known, and a size that is not negative.
 func CheckDescriptor(desc ocispec.Descriptor) error {
@@ -117,7 +120,7 @@ func CheckDescriptor(desc ocispec.Descriptor) error {
 
 // Open reads the package whose manifest desc names.
 func Open(ctx context.Context, from Fetcher, desc ocispec.Descriptor) (*Package, error) {
-	raw, err := ReadBlob(ctx, from, desc, MaxManifest)
+	raw, err := ReadManifest(ctx, from, desc)
 	if err != nil {
 		return nil, err
 	}
@@ -131,13 +134,17 @@ func OpenManifest(ctx context.Context, from Fetcher, desc ocispec.Descriptor, ra
 		return nil, fmt.Errorf("manifest %s: %w", desc.Digest, err)
 	}
 	p := &Package{Descriptor: desc, Manifest: manifest, RawManifest: raw}
-	if p.RawConfig, err = ReadBlob(ctx, from, manifest.Config, MaxConfig); err != nil {
+	limits := limit.From(ctx)
+	if manifest.Config.Size > limits.Config {
+		return nil, limits.Exceeded("config", "the config %s of %s has %d bytes", manifest.Config.Digest, desc.Digest, manifest.Config.Size)
+	}
+	if p.RawConfig, err = ReadBlob(ctx, from, manifest.Config, limits.Config); err != nil {
 		return nil, fmt.Errorf("config of %s: %w", desc.Digest, err)
 	}
 	if !p.IsNative() {
 		return p, nil
 	}
-	if p.Config, err = p.parseConfig(); err != nil {
+	if p.Config, err = p.parseConfig(limits); err != nil {
 		return nil, fmt.Errorf("config %s: %w", manifest.Config.Digest, err)
 	}
 	return p, nil
@@ -180,7 +187,7 @@ func ParseManifest(raw []byte) (ocispec.Manifest, error) {
 }
 
 // ParseIndex reads an image index, as [ParseManifest] does a manifest.
-func ParseIndex(raw []byte) (ocispec.Index, error) {
+func ParseIndex(ctx context.Context, raw []byte) (ocispec.Index, error) {
 	var doc struct {
 		ocispec.Index
 		Layers json.RawMessage `json:"layers"`
@@ -196,6 +203,9 @@ func ParseIndex(raw []byte) (ocispec.Index, error) {
 		return ocispec.Index{}, errdef.Errorf(errdef.ErrVerification, "it says that it is a %s", doc.MediaType)
 	case doc.SchemaVersion != 2:
 		return ocispec.Index{}, errdef.Errorf(errdef.ErrVerification, "its schemaVersion is %d, not 2", doc.SchemaVersion)
+	}
+	if limits := limit.From(ctx); int64(len(doc.Manifests)) > limits.Index {
+		return ocispec.Index{}, limits.Exceeded("index", "it has %d entries", len(doc.Manifests))
 	}
 	for _, desc := range doc.Manifests {
 		if err := CheckDescriptor(desc); err != nil {
@@ -215,7 +225,9 @@ func decodeStrictly(raw []byte, doc any) error {
 
 func decode(raw []byte, doc any) error {
 	decoder := json.NewDecoder(bytes.NewReader(raw))
-	if err := decoder.Decode(doc); err != nil {
+	if err := decoder.Decode(doc); errors.Is(err, errdef.ErrVerification) {
+		return err // it says itself what is wrong
+	} else if err != nil {
 		return errdef.Errorf(errdef.ErrVerification, "it is no valid document: %w", err)
 	}
 	if _, err := decoder.Token(); err != io.EOF {
@@ -260,6 +272,23 @@ func (p *Package) Layers() ([]Layer, error) {
 		layers[i] = l
 	}
 	return layers, nil
+}
+
+// Content gives what each layer of a package that lists its files is to hold, and
+// tells whether tree can hold it.
+func (p *Package) Content(layers []Layer, tree *layer.Tree) ([][]layer.File, error) {
+	content := make([][]layer.File, len(layers))
+	for _, f := range p.Config.Files {
+		content[f.Layer] = append(content[f.Layer], f)
+	}
+	sizes := make([]int64, len(layers))
+	for i, l := range layers {
+		sizes[i] = l.Descriptor.Size
+		if l.Title != "" {
+			return nil, errdef.Errorf(errdef.ErrVerification, "layer %s is the file %q, and not an archive", l.Descriptor.Digest, l.Title)
+		}
+	}
+	return content, tree.Expect(p.Config.Files, sizes)
 }
 
 // compressionOf reads a layer's media type. Foreign layers, which a descriptor's

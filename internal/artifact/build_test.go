@@ -16,6 +16,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/ocipkg/ocipkg/internal/layer"
+	"github.com/ocipkg/ocipkg/internal/limit"
 	"github.com/ocipkg/ocipkg/platform"
 )
 
@@ -76,7 +77,7 @@ func TestABuiltPackageIsReadBack(t *testing.T) {
 	root, err := os.OpenRoot(dir)
 	must(t, err)
 	defer root.Close()
-	tree := layer.NewTree(root, layer.DefaultLimits)
+	tree := layer.NewTree(root, limit.Default)
 	for i, l := range layers {
 		content := slices.DeleteFunc(slices.Clone(p.Config.Files), func(f layer.File) bool { return f.Layer != i })
 		must(t, ReadLayer(ctx, sink, l, func(r io.Reader) error { return tree.Expand(ctx, r, l.Compression, content) }))
@@ -145,7 +146,7 @@ func TestAnImageOfAProgramIsOneThatContainerRuntimesTake(t *testing.T) {
 	layers, err := p.Layers()
 	must(t, err)
 	plain := sink.blobs[layers[0].Descriptor.Digest]
-	listing := layer.NewListing()
+	listing := layer.NewListing(limit.Default)
 	must(t, listing.Apply(ctx, bytes.NewReader(plain), layers[0].Compression, 0))
 	if files := listing.Files(); len(files) != 1 || files[0].Path != "hello" || files[0].Mode != 0o755 {
 		t.Errorf("the image holds %+v", files)

@@ -15,6 +15,7 @@ import (
 	"github.com/ocipkg/ocipkg/internal/cps"
 	"github.com/ocipkg/ocipkg/internal/errdef"
 	"github.com/ocipkg/ocipkg/internal/layer"
+	"github.com/ocipkg/ocipkg/internal/limit"
 	"github.com/ocipkg/ocipkg/internal/reference"
 	"github.com/ocipkg/ocipkg/platform"
 )
@@ -42,7 +43,7 @@ type Config struct {
 // wireConfig is [Config] as JSON has it.
 type wireConfig struct {
 	Layers   map[digest.Digest][]string `json:"layers,omitzero"`
-	Files    wireFiles                  `json:"files,omitempty"`
+	Files    wireFiles                  `json:"files,omitzero"`
 	Platform *platform.Platform         `json:"platform,omitempty"`
 	CPS      *cps.Package               `json:"cps,omitempty"`
 	Requires []reference.Requirement    `json:"requires,omitempty"`
@@ -60,12 +61,20 @@ type wireFile struct {
 
 // wireFiles is a list of files, which is read one by one: what no package can
 // have is refused before it takes up memory.
-type wireFiles []wireFile
+type wireFiles struct {
+	list   []wireFile
+	limits limit.Limits // a config may list no more files than are unpacked
+}
 
-// maxFiles is how many files a config may list: more are not unpacked either.
-var maxFiles = layer.DefaultLimits.Entries
+// MarshalJSON writes the list alone.
+func (w wireFiles) MarshalJSON() ([]byte, error) { return plainJSON(w.list) }
 
+// IsZero tells whether there is nothing to write.
+func (w wireFiles) IsZero() bool { return len(w.list) == 0 }
+
+// UnmarshalJSON reads the list.
 func (w *wireFiles) UnmarshalJSON(raw []byte) error {
+	w.list = nil // where the key comes twice, which is refused
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	if token, err := decoder.Token(); err != nil || token == nil {
 		return err
@@ -80,10 +89,10 @@ func (w *wireFiles) UnmarshalJSON(raw []byte) error {
 		if f.Path == "" {
 			return errors.New("a file has no path")
 		}
-		if int64(len(*w)) >= maxFiles {
-			return fmt.Errorf("it lists more than %d files", maxFiles)
+		if int64(len(w.list)) >= w.limits.Entries {
+			return w.limits.Exceeded("entries", "it lists more than %d files", w.limits.Entries)
 		}
-		*w = append(*w, f)
+		w.list = append(w.list, f)
 	}
 	return nil
 }
@@ -140,25 +149,27 @@ func packConfig(raw []byte, layers layer.Compression) (string, []byte, error) {
 	if err != nil {
 		return "", nil, err
 	}
-	if int64(len(raw)) > configBound(packed) {
+	if int64(len(raw)) > configBound(packed, limit.Default) {
 		return ConfigType, raw, nil
 	}
 	return ConfigTypeZstd, packed, nil
 }
 
 // configBound gives how many bytes a compressed config may become.
-func configBound(packed []byte) int64 { return min(MaxConfig, int64(len(packed))*maxConfigRatio) }
+func configBound(packed []byte, limits limit.Limits) int64 {
+	return min(limits.Config, int64(len(packed))*maxConfigRatio)
+}
 
 // parseConfig reads the config blob of a package that has one of ours.
-func (p *Package) parseConfig() (Config, error) {
+func (p *Package) parseConfig(limits limit.Limits) (Config, error) {
 	raw := p.RawConfig
 	if p.Manifest.Config.MediaType == ConfigTypeZstd {
 		var err error
-		if raw, err = layer.Decompress(raw, configBound(raw)); err != nil {
+		if raw, err = layer.Decompress(raw, configBound(raw, limits)); err != nil {
 			return Config{}, err
 		}
 	}
-	return ParseConfig(raw, len(p.Manifest.Layers))
+	return ParseConfig(raw, len(p.Manifest.Layers), limits)
 }
 
 // sortedJSON gives v as JSON whose objects have their keys sorted, with nothing
@@ -190,8 +201,8 @@ func plainJSON(v any) ([]byte, error) {
 
 // ParseConfig reads the config of a package of so many layers and checks that
 // its files can be unpacked. The error is of kind [errdef.ErrVerification].
-func ParseConfig(raw []byte, layers int) (Config, error) {
-	var wire wireConfig
+func ParseConfig(raw []byte, layers int, limits limit.Limits) (Config, error) {
+	wire := wireConfig{Files: wireFiles{limits: limits}}
 	// Of thousands of files each of the two takes a good part of what a get does
 	// before anything is unpacked.
 	keys := make(chan error, 1)
@@ -207,7 +218,7 @@ func ParseConfig(raw []byte, layers int) (Config, error) {
 		c.Platform = wire.Platform.Clean()
 	}
 	var err error
-	if c.Files, err = fromWire(wire.Files); err != nil {
+	if c.Files, err = fromWire(wire.Files.list); err != nil {
 		return Config{}, err
 	}
 	for _, f := range c.Files {
@@ -215,7 +226,7 @@ func ParseConfig(raw []byte, layers int) (Config, error) {
 			return Config{}, errdef.Errorf(errdef.ErrVerification, "%q is said to be in layer %d of %d", f.Path, f.Layer, layers)
 		}
 	}
-	if err := layer.CheckFiles(c.Files); err != nil {
+	if err := layer.CheckFiles(c.Files, limits); err != nil {
 		return Config{}, err
 	}
 	if c.CPS != nil {

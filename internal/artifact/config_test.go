@@ -11,6 +11,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/ocipkg/ocipkg/internal/layer"
+	"github.com/ocipkg/ocipkg/internal/limit"
 	"github.com/ocipkg/ocipkg/platform"
 )
 
@@ -153,10 +154,10 @@ func TestHostileCompressedConfigsAreRefused(t *testing.T) {
 }
 
 func TestACompressedConfigIsBoundWhateverItsSize(t *testing.T) {
-	if got := configBound(make([]byte, 1<<10)); got != 100<<10 {
+	if got := configBound(make([]byte, 1<<10), limit.Default); got != 100<<10 {
 		t.Errorf("a KiB may become %d bytes", got)
 	}
-	if got := configBound(make([]byte, MaxConfig)); got != MaxConfig {
+	if got := configBound(make([]byte, limit.Default.Config), limit.Default); got != limit.Default.Config {
 		t.Errorf("the largest may become %d bytes", got)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/limit"
 )
 
 func TestAConfigThatReadersMayReadDifferentlyIsRefused(t *testing.T) {
@@ -19,7 +20,7 @@ func TestAConfigThatReadersMayReadDifferentlyIsRefused(t *testing.T) {
 		`{"files":[` + file + `,` + file + `]}`: "twice",
 		`{"layers":{"Files":["x"],"files":["y"]},"files":[` + file + `],"x":{}}`: "",
 	} {
-		_, err := ParseConfig([]byte(raw), 1)
+		_, err := ParseConfig([]byte(raw), 1, limit.Default)
 		if want == "" && err != nil || want != "" && (!errors.Is(err, errdef.ErrVerification) || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%s: %v, want %q", raw, err, want)
 		}
@@ -27,16 +28,15 @@ func TestAConfigThatReadersMayReadDifferentlyIsRefused(t *testing.T) {
 }
 
 func TestAConfigListsNoMoreFilesThanAreUnpacked(t *testing.T) {
-	before := maxFiles
-	defer func() { maxFiles = before }()
-	maxFiles = 2
+	limits := limit.Default
+	limits.Entries = 2
 	entry := func(name string) string { return `{"path":"` + name + `","size":0,"mode":"0644","layer":0}` }
 	for n, good := range map[int]bool{2: true, 3: false} {
 		var files []string
 		for i := range n {
 			files = append(files, entry(string(rune('a'+i))))
 		}
-		if _, err := ParseConfig([]byte(`{"files":[`+strings.Join(files, ",")+`]}`), 1); (err == nil) != good {
+		if _, err := ParseConfig([]byte(`{"files":[`+strings.Join(files, ",")+`]}`), 1, limits); (err == nil) != good || err != nil && !strings.Contains(err.Error(), "--limit entries=") {
 			t.Errorf("%d files: %v", n, err)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/ocipkg/ocipkg/internal/layer"
+	"github.com/ocipkg/ocipkg/internal/limit"
 	"github.com/ocipkg/ocipkg/platform"
 )
 
@@ -53,14 +54,14 @@ func TestGoodManifestsAndIndexesAreRead(t *testing.T) {
 			t.Errorf("a manifest %s: %v", name, err)
 		}
 	}
-	i, err := ParseIndex(index())
+	i, err := ParseIndex(ctx, index())
 	if err != nil || len(i.Manifests) != 1 {
 		t.Errorf("the index is %+v, %v", i, err)
 	}
-	if _, err := ParseIndex(index("vnd.oci.image.index.v1+json", "vnd.docker.distribution.manifest.list.v2+json")); err != nil {
+	if _, err := ParseIndex(ctx, index("vnd.oci.image.index.v1+json", "vnd.docker.distribution.manifest.list.v2+json")); err != nil {
 		t.Errorf("an index of Docker: %v", err)
 	}
-	if _, err := ParseIndex([]byte(`{"schemaVersion":2,"manifests":[]}`)); err != nil {
+	if _, err := ParseIndex(ctx, []byte(`{"schemaVersion":2,"manifests":[]}`)); err != nil {
 		t.Errorf("an empty index: %v", err)
 	}
 }
@@ -128,7 +129,7 @@ func TestHostileIndexesAreRefused(t *testing.T) {
 		"trailing data":        {append(index(), '1'), "data after its end"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := ParseIndex(test.raw)
+			_, err := ParseIndex(ctx, test.raw)
 			refuses(t, err, test.text)
 		})
 	}
@@ -138,7 +139,7 @@ const config = `{"layers":{"` + otherDigest + `":["lib"]},"files":[{"path":"lib/
 	`{"path":"lib/l","size":0,"mode":"0777","target":"a","layer":0},{"path":"z/","size":0,"mode":"0755","layer":1}]}`
 
 func TestConfigsAreRead(t *testing.T) {
-	c, err := ParseConfig([]byte(config), 2)
+	c, err := ParseConfig([]byte(config), 2, limit.Default)
 	must(t, err)
 	want := []layer.File{
 		{Path: "lib/a", Size: 3, Mode: 0o644, Digest: someDigest}, {Path: "lib/l", Mode: 0o777, Target: "a"}, {Path: "z/", Mode: 0o755, Layer: 1},
@@ -148,7 +149,7 @@ func TestConfigsAreRead(t *testing.T) {
 	}
 	// As the Rust program writes it, and with what a later version may add.
 	for _, raw := range []string{`{"layers":{}}`, `{}`, `{"layers":{"` + someDigest + `":["tree/include"]},"later":{"x":1}}`} {
-		if _, err := ParseConfig([]byte(raw), 1); err != nil {
+		if _, err := ParseConfig([]byte(raw), 1, limit.Default); err != nil {
 			t.Errorf("%s: %v", raw, err)
 		}
 	}
@@ -177,18 +178,18 @@ func TestHostileConfigsAreRefused(t *testing.T) {
 		"a list":                {config, "[]", "no valid document"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := ParseConfig([]byte(strings.Replace(config, test.old, test.new, 1)), 2)
+			_, err := ParseConfig([]byte(strings.Replace(config, test.old, test.new, 1)), 2, limit.Default)
 			refuses(t, err, test.text)
 		})
 	}
 }
 
 func TestAConfigIsWrittenAndReadBack(t *testing.T) {
-	c, err := ParseConfig([]byte(config), 2)
+	c, err := ParseConfig([]byte(config), 2, limit.Default)
 	must(t, err)
 	raw, err := c.Marshal()
 	must(t, err)
-	again, err := ParseConfig(raw, 2)
+	again, err := ParseConfig(raw, 2, limit.Default)
 	must(t, err)
 	if fmt.Sprint(again) != fmt.Sprint(c) {
 		t.Errorf("it is %+v\n   was %+v", again, c)
@@ -208,7 +209,7 @@ func FuzzParseManifest(f *testing.F) {
 	f.Add([]byte(`{"schemaVersion":2,"config":{"digest":"` + someDigest + `"},"Layers":null}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		m, err := ParseManifest(raw)
-		if _, other := ParseIndex(raw); err == nil && other == nil {
+		if _, other := ParseIndex(ctx, raw); err == nil && other == nil {
 			t.Fatal("it is read as a manifest and as an index")
 		}
 		if err != nil {
@@ -236,7 +237,7 @@ func FuzzParseIndex(f *testing.F) {
 	f.Add([]byte(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"`+someDigest+`","size":7,"platform":{"os":"linux","architecture":"arm","variant":"v7","os.features":["libc.musl"]},"annotations":{"dev.ocipkg.libc.version":"1.2"}}]}`), "linux/arm/v7")
 	f.Add([]byte(`{"schemaVersion":2,"manifests":[{"mediaType":"application/vnd.oci.image.index.v1+json","digest":"`+someDigest+`","size":7}]}`), "any")
 	f.Fuzz(func(t *testing.T, raw []byte, target string) {
-		read, err := ParseIndex(raw)
+		read, err := ParseIndex(ctx, raw)
 		if err != nil {
 			return
 		}
@@ -270,14 +271,14 @@ func FuzzParseConfig(f *testing.F) {
 	f.Add([]byte(config), 2)
 	f.Add([]byte(`{"layers":{},"platform":{"os":"linux"},"cps":{"name":"x","cps_version":"0.13","components":{}},"requires":[{"package":"z"}]}`), 1)
 	f.Fuzz(func(t *testing.T, raw []byte, layers int) {
-		c, err := ParseConfig(raw, layers)
+		c, err := ParseConfig(raw, layers, limit.Default)
 		if err != nil {
 			return
 		}
-		must(t, layer.CheckFiles(c.Files))
+		must(t, layer.CheckFiles(c.Files, limit.Default))
 		written, err := c.Marshal()
 		must(t, err)
-		again, err := ParseConfig(written, layers)
+		again, err := ParseConfig(written, layers, limit.Default)
 		must(t, err)
 		if fmt.Sprint(again.Files) != fmt.Sprint(c.Files) {
 			t.Fatalf("the files are %v, and were %v", again.Files, c.Files)

@@ -81,11 +81,11 @@ func Resolve(ctx context.Context, from Fetcher, desc ocispec.Descriptor, target 
 	if !IsIndex(desc) {
 		return desc, nil
 	}
-	raw, err := ReadBlob(ctx, from, desc, MaxManifest)
+	raw, err := ReadManifest(ctx, from, desc)
 	if err != nil {
 		return desc, err
 	}
-	index, err := ParseIndex(raw)
+	index, err := ParseIndex(ctx, raw)
 	if err != nil {
 		return desc, fmt.Errorf("index %s: %w", desc.Digest, err)
 	}

@@ -132,6 +132,7 @@ type app struct {
 	frozen              bool
 	plainHTTP, insecure []string
 	connections         int
+	limits              ocipkg.Limits
 	json                bool
 	progress            progress
 }
@@ -176,6 +177,12 @@ func (a *app) addGlobalFlags(root *cobra.Command) {
 	flags.StringSliceVar(&a.plainHTTP, "plain-http", nil, "speak http to a registry: --plain-http=`HOST[:PORT]`, or to all without a value; loopback ones are anyway")
 	flags.StringSliceVar(&a.insecure, "insecure", nil, "do not check the TLS certificate of a registry: --insecure=`HOST[:PORT]`, or of any without a value")
 	flags.IntVar(&a.connections, "connections", 0, "move so many blobs, or parts of one, at once; 0 adapts (or set OCIPKG_CONNECTIONS=`N`)")
+	var limits []string
+	flags.Func("limit", "raise or lower a bound on what is read of a package: `NAME=NUMBER`, such as bytes=128GiB; of bytes, entries, ratio, path, depth, manifest, config, index (or set OCIPKG_LIMIT)", func(text string) (err error) {
+		limits = append(limits, strings.Split(text, ",")...)
+		a.limits, err = ocipkg.ParseLimits(limits)
+		return err
+	})
 	flags.Lookup("plain-http").NoOptDefVal = "*"
 	flags.Lookup("insecure").NoOptDefVal = "*"
 }
@@ -183,7 +190,7 @@ func (a *app) addGlobalFlags(root *cobra.Command) {
 // client gives the client that a command works with.
 func (a *app) client() *ocipkg.Client {
 	c := &ocipkg.Client{PlainHTTP: a.plainHTTP, Insecure: a.insecure, UserAgent: "ocipkg/" + version(), Warn: a.warn}
-	c.Connections = a.connections
+	c.Connections, c.Limits = a.connections, a.limits
 	c.Locked, c.Offline = a.locked || a.frozen, a.offline || a.frozen
 	if !a.quiet {
 		c.Progress = a.progress.update

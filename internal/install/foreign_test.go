@@ -133,7 +133,7 @@ func TestFilesThatORASPushedKeepTheirNames(t *testing.T) {
 
 func TestPackagesOfTheRustProgramAreInstalled(t *testing.T) {
 	for _, archive := range []string{"rust-0.2.9-pack", "rust-0.2.9-compose", "rust-0.4.0-pack", "rust-0.4.0-compose"} {
-		l, err := layout.OpenArchive("../layout/testdata/" + archive + ".tar")
+		l, err := layout.OpenArchive(t.Context(), "../layout/testdata/"+archive+".tar")
 		if err != nil {
 			t.Fatal(err)
 		}

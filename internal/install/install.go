@@ -23,6 +23,7 @@ import (
 	"github.com/ocipkg/ocipkg/internal/cps"
 	"github.com/ocipkg/ocipkg/internal/errdef"
 	"github.com/ocipkg/ocipkg/internal/layer"
+	"github.com/ocipkg/ocipkg/internal/limit"
 	"github.com/ocipkg/ocipkg/internal/store"
 	"github.com/ocipkg/ocipkg/platform"
 )
@@ -31,8 +32,6 @@ import (
 type Options struct {
 	// Replace unpacks the package anew although the store has it.
 	Replace bool
-	// Limits bound what is unpacked; the zero value is [layer.DefaultLimits].
-	Limits layer.Limits
 	// Platform is what the index that led here says of the package; it serves
 	// packages whose config says nothing.
 	Platform platform.Platform
@@ -85,7 +84,7 @@ func Package(ctx context.Context, to *store.Store, from artifact.Fetcher, desc o
 		}
 	}
 	if raw == nil {
-		if raw, err = artifact.ReadBlob(ctx, from, desc, artifact.MaxManifest); err != nil {
+		if raw, err = artifact.ReadManifest(ctx, from, desc); err != nil {
 			return nil, err
 		}
 	}
@@ -101,9 +100,6 @@ func Package(ctx context.Context, to *store.Store, from artifact.Fetcher, desc o
 	pkg, err := artifact.OpenManifest(ctx, from, desc, raw)
 	if err != nil {
 		return nil, err
-	}
-	if options.Limits == (layer.Limits{}) {
-		options.Limits = layer.DefaultLimits
 	}
 	in := &installer{Store: to, lock: lock, from: from, Options: options}
 	if err := in.unpack(ctx, pkg); err != nil {
@@ -133,7 +129,7 @@ func (in *installer) unpack(ctx context.Context, pkg *artifact.Package) (err err
 		return err
 	}
 	defer root.Close()
-	tree := layer.NewTree(root, in.Limits)
+	tree := layer.NewTree(root, limit.From(ctx))
 	defer tree.Close()
 	var files []layer.File
 	listing := func() ([]byte, error) { return artifact.MarshalFiles(files) }
@@ -176,7 +172,7 @@ func (in *installer) fill(ctx context.Context, tree *layer.Tree, pkg *artifact.P
 		return nil, err
 	}
 	if pkg.ListsFiles() {
-		return pkg.Config.Files, in.expand(ctx, tree, layers, pkg.Config.Files)
+		return pkg.Config.Files, in.expand(ctx, tree, pkg, layers)
 	}
 	// Each layer may change what those before it brought.
 	for i, l := range layers {
@@ -189,15 +185,10 @@ func (in *installer) fill(ctx context.Context, tree *layer.Tree, pkg *artifact.P
 
 // expand unpacks layers that are independent of each other, in parallel. Those
 // that another package in the store has are taken from there.
-func (in *installer) expand(ctx context.Context, tree *layer.Tree, layers []artifact.Layer, files []layer.File) error {
-	content := make([][]layer.File, len(layers))
-	for _, f := range files {
-		content[f.Layer] = append(content[f.Layer], f)
-	}
-	for _, l := range layers {
-		if l.Title != "" {
-			return errdef.Errorf(errdef.ErrVerification, "layer %s is the file %q, and not an archive", l.Descriptor.Digest, l.Title)
-		}
+func (in *installer) expand(ctx context.Context, tree *layer.Tree, pkg *artifact.Package, layers []artifact.Layer) error {
+	content, err := pkg.Content(layers, tree)
+	if err != nil {
+		return err
 	}
 	atOnce := min(runtime.GOMAXPROCS(0), maxWorkers)
 	workers, ctx := errgroup.WithContext(ctx)

@@ -19,7 +19,7 @@ import (
 	"github.com/ocipkg/ocipkg/internal/artifact"
 	"github.com/ocipkg/ocipkg/internal/errdef"
 	"github.com/ocipkg/ocipkg/internal/install"
-	"github.com/ocipkg/ocipkg/internal/layer"
+	"github.com/ocipkg/ocipkg/internal/limit"
 	"github.com/ocipkg/ocipkg/internal/store"
 )
 
@@ -352,12 +352,12 @@ func TestWhatADeadProcessLeftIsSweptAndALivingOnesIsNot(t *testing.T) {
 func TestAPackageOverItsLimitsIsRefused(t *testing.T) {
 	m := newMemory()
 	desc := build(t, m, library)
-	for want, limits := range map[string]layer.Limits{
-		"more than 1000 bytes": {Bytes: 1000},
-		"more than 3 entries":  {Entries: 3},
+	for want, limits := range map[string]limit.Limits{
+		"more than 1000 bytes":    {Bytes: 1000},
+		"lists more than 3 files": {Entries: 3},
 	} {
 		s := newStore(t)
-		_, err := install.Package(t.Context(), s, m, desc, nil, install.Options{Limits: limits})
+		_, err := install.Package(limit.With(t.Context(), limits), s, m, desc, nil, install.Options{})
 		if !errors.Is(err, errdef.ErrVerification) || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
 		}

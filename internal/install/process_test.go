@@ -45,7 +45,7 @@ func child() error {
 	if err != nil {
 		return err
 	}
-	from, err := layout.OpenDir(os.Getenv(childLayout))
+	from, err := layout.OpenDir(context.Background(), os.Getenv(childLayout))
 	if err != nil {
 		return err
 	}

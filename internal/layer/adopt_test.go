@@ -6,18 +6,20 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/ocipkg/ocipkg/internal/limit"
 )
 
 // owner is a tree that has the files of listed.
 func owner(t *testing.T) string {
-	b := newBox(t, DefaultLimits)
+	b := newBox(t, limit.Default)
 	must(t, b.Expand(ctx, bytes.NewReader(archive(t, good()...)), None, listed))
 	return filepath.Join(b.dir, "root")
 }
 
 func TestAdoptedFilesAreTheSameFiles(t *testing.T) {
 	from := owner(t)
-	b := newBox(t, Limits{Entries: 4, Bytes: 8})
+	b := newBox(t, limit.Limits{Entries: 4, Bytes: 8})
 	must(t, b.Adopt(listed, from))
 	b.check(t, "bin/run=run", "empty/", "lib/a=bytes", "lib/l->a")
 	for _, name := range []string{"bin/run", "lib/a"} {
@@ -40,7 +42,7 @@ func TestFilesAreCopiedWhereThereAreNoLinks(t *testing.T) {
 	link = func(string, string) error { return errors.New("too many links") }
 	t.Cleanup(func() { link = os.Link })
 	from := owner(t)
-	b := newBox(t, Limits{Entries: 4, Bytes: 8})
+	b := newBox(t, limit.Limits{Entries: 4, Bytes: 8})
 	must(t, b.Adopt(listed, from))
 	b.check(t, "bin/run=run", "empty/", "lib/a=bytes", "lib/l->a")
 	if sameFile(t, filepath.Join(from, "lib/a"), filepath.Join(b.dir, "root/lib/a")) {
@@ -62,7 +64,7 @@ func TestAFailedAdoptionLeavesRoomForTheLayer(t *testing.T) {
 			t.Run(name+" "+spoiled, func(t *testing.T) {
 				from := owner(t)
 				must(t, spoil(filepath.Join(from, spoiled)))
-				b := newBox(t, Limits{Entries: 4, Bytes: 8}) // no room for a second count
+				b := newBox(t, limit.Limits{Entries: 4, Bytes: 8}) // no room for a second count
 				if err := b.Adopt(listed, from); err == nil {
 					t.Fatal("it was adopted")
 				}

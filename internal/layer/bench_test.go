@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/ocipkg/ocipkg/internal/limit"
 )
 
 // subjects are what the benchmarks pack: a program, this one, and many headers.
@@ -64,7 +66,7 @@ func BenchmarkExpand(b *testing.B) {
 					must(b, os.Mkdir(at, 0o755))
 					root, err := os.OpenRoot(at)
 					must(b, err)
-					must(b, NewTree(root, DefaultLimits).Expand(ctx, bytes.NewReader(raw), compression, files))
+					must(b, NewTree(root, limit.Default).Expand(ctx, bytes.NewReader(raw), compression, files))
 					must(b, root.Close())
 					b.StopTimer()
 					must(b, Remove(at))

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/ocipkg/ocipkg/internal/limit"
 )
 
 // entriesOf reads a layer as a fuzzer can write one, in which random bytes would
@@ -44,17 +46,17 @@ func FuzzExpand(f *testing.F) {
 		if err != nil {
 			return
 		}
-		limits := Limits{Bytes: 1 << 20, Entries: 1000}
+		limits := limit.Limits{Bytes: 1 << 20, Entries: 1000}
 		var files []File
 		listed := map[string]bool{}
-		if readEntries(ctx, bytes.NewReader(raw), None, limits, func(header *tar.Header, _ io.Reader) error {
+		if NewListing(limits).readEntries(ctx, bytes.NewReader(raw), None, func(header *tar.Header, _ io.Reader) error {
 			file, err := entryOf(header)
 			if err == nil && file.Path != "" && !listed[file.Path] {
 				listed[file.Path] = true
 				files = append(files, file)
 			}
 			return err
-		}) != nil || CheckFiles(files) != nil {
+		}) != nil || CheckFiles(files, limits) != nil {
 			return
 		}
 		b := newBox(t, limits)

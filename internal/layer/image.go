@@ -18,12 +18,12 @@ import (
 // has them, remove. An absolute link is taken as one from the tree's root.
 // Number, which must grow from layer to layer, is what [File.Layer] becomes.
 func (t *Tree) Apply(ctx context.Context, r io.Reader, compression Compression, number int) error {
-	return readEntries(ctx, r, compression, t.limits, func(header *tar.Header, content io.Reader) error {
+	return t.readEntries(ctx, r, compression, func(header *tar.Header, content io.Reader) error {
 		name := strings.TrimPrefix(path.Clean(header.Name), "/")
 		if name == "." || name == "" || header.Typeflag == tar.TypeXGlobalHeader {
 			return nil
 		}
-		if err := CheckPath(name); err != nil {
+		if err := checkPath(name, t.limits); err != nil {
 			return fmt.Errorf("the layer holds %q: %w", header.Name, err)
 		}
 		at, err := t.resolveDir(name)
@@ -41,7 +41,7 @@ func (t *Tree) Apply(ctx context.Context, r io.Reader, compression Compression, 
 // artifacts whose layers are single files.
 func (t *Tree) AddFile(name string, size int64, content io.Reader, number int) error {
 	name = path.Clean(name)
-	if err := CheckPath(name); err != nil {
+	if err := checkPath(name, t.limits); err != nil {
 		return fmt.Errorf("the package holds %q: %w", name, err)
 	}
 	at, err := t.resolveDir(name)
@@ -136,7 +136,7 @@ func (t *Tree) link(at, target string, number int) error {
 	fail := func(reason string) error {
 		return errdef.Errorf(errdef.ErrVerification, "the layer holds %q, a hard link to %q: %s", at, target, reason)
 	}
-	if err := CheckPath(target); err != nil {
+	if err := checkPath(target, t.limits); err != nil {
 		return fail(err.Error())
 	}
 	from, err := t.resolveDir(target)
@@ -201,7 +201,7 @@ func (t *Tree) resolveDir(p string) (string, error) {
 		at = "."
 	}
 	at = path.Join(at, rest[0])
-	if err := CheckPath(at); err != nil {
+	if err := checkPath(at, t.limits); err != nil {
 		return "", fmt.Errorf("the layer holds %q, which leads to %q: %w", p, at, err)
 	}
 	return at, nil

@@ -9,13 +9,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/ocipkg/ocipkg/internal/limit"
 )
 
 // applyAll applies layers to a tree and to a listing, which must agree.
 func applyAll(t *testing.T, layers ...[]entry) (*box, error) {
 	t.Helper()
-	b := newBox(t, DefaultLimits)
-	listing := NewListing()
+	b := newBox(t, limit.Default)
+	listing := NewListing(limit.Default)
 	for i, entries := range layers {
 		raw := archive(t, entries...)
 		err, listErr := b.Apply(ctx, bytes.NewReader(raw), None, i), listing.Apply(ctx, bytes.NewReader(raw), None, i)
@@ -30,7 +32,7 @@ func applyAll(t *testing.T, layers ...[]entry) (*box, error) {
 		t.Errorf("the tree has %+v\nand the listing %+v", b.Files(), listing.Files())
 	}
 	b.checkFiles(t)
-	must(t, CheckFiles(b.Files()))
+	must(t, CheckFiles(b.Files(), limit.Default))
 	return b, b.Seal()
 }
 
@@ -158,9 +160,9 @@ func TestApplyRefusesWhatLeadsOutOfTheTree(t *testing.T) {
 		"a FIFO":                        {[][]entry{{{name: "fifo", kind: tar.TypeFifo}}}, "FIFO"},
 		"a type nobody knows":           {[][]entry{{{name: "x", kind: 'Q'}}}, "unknown type"},
 		"a name that is too long":       {[][]entry{{file(strings.Repeat("n", 256), "")}}, "255 bytes"},
-		"a path that is too long":       {[][]entry{{file(strings.Repeat("nnn/", 1100)+"n", "")}}, "4096 bytes"},
-		"a path that is too deep":       {[][]entry{{file(strings.Repeat("n/", 256)+"n", "")}}, "255 directories"},
-		"a path made deep by links":     {[][]entry{{symlink("l", strings.Repeat("d/", 200)+"m"), symlink(strings.Repeat("d/", 200)+"m", strings.Repeat("e/", 100)+"e"), file("l/x", "")}}, "255 directories"},
+		"a path that is too long":       {[][]entry{{file(strings.Repeat("nnn/", 1100)+"n", "")}}, "--limit path="},
+		"a path that is too deep":       {[][]entry{{file(strings.Repeat("n/", 256)+"n", "")}}, "--limit depth="},
+		"a path made deep by links":     {[][]entry{{symlink("l", strings.Repeat("d/", 200)+"m"), symlink(strings.Repeat("d/", 200)+"m", strings.Repeat("e/", 100)+"e"), file("l/x", "")}}, "--limit depth="},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := applyAll(t, test.layers...)
@@ -180,8 +182,8 @@ func TestModesOfForeignFilesAreReducedToTwo(t *testing.T) {
 }
 
 func TestAFileIsWhatTheLayerSays(t *testing.T) {
-	b := newBox(t, DefaultLimits)
-	listing := NewListing()
+	b := newBox(t, limit.Default)
+	listing := NewListing(limit.Default)
 	for name, content := range map[string]string{"libfoo.a": "bytes", "include/foo.h": "text", "a//b": "1"} {
 		must(t, b.AddFile(name, int64(len(content)), strings.NewReader(content), 0))
 		must(t, listing.AddFile(name, int64(len(content)), strings.NewReader(content), 0))
@@ -201,7 +203,7 @@ func TestAFileIsWhatTheLayerSays(t *testing.T) {
 // A file system that takes two names for one is seen at the directory that is
 // there already.
 func TestTwoNamesThatAFileSystemTakesForOneAreRefused(t *testing.T) {
-	b := newBox(t, DefaultLimits)
+	b := newBox(t, limit.Default)
 	must(t, b.root.Symlink("elsewhere", "lib"))
 	err := b.Expand(ctx, bytes.NewReader(archive(t, file("lib/a", "1"))), None, []File{{Path: "lib/a", Size: 1, Mode: 0o644}})
 	refuses(t, err, "a directory and a file at once")
@@ -215,7 +217,7 @@ func TestManyWhiteoutsOfManyFilesTakeLittleTime(t *testing.T) {
 		files = append(files, file(fmt.Sprintf("d%d/f", i), ""))
 		whiteouts = append(whiteouts, file(fmt.Sprintf(".wh.d%d", i), ""))
 	}
-	listing := NewListing()
+	listing := NewListing(limit.Default)
 	must(t, listing.Apply(ctx, bytes.NewReader(archive(t, files...)), None, 0))
 	must(t, listing.Apply(ctx, bytes.NewReader(archive(t, whiteouts...)), None, 1))
 	if left := listing.Files(); len(left) != 0 {
@@ -233,14 +235,14 @@ func FuzzApply(f *testing.F) {
 		f.Add(archive(f, entries...), archive(f, file("d/a", "2"), file(".wh.a", "")))
 	}
 	f.Fuzz(func(t *testing.T, first, second []byte) {
-		b := newBox(t, Limits{Bytes: 1 << 20, Entries: 1000})
+		b := newBox(t, limit.Limits{Bytes: 1 << 20, Entries: 1000})
 		for i, raw := range [][]byte{first, second} {
 			if b.Apply(ctx, bytes.NewReader(raw), None, i) != nil {
 				return
 			}
 		}
 		b.checkFiles(t)
-		must(t, CheckFiles(b.Files()))
+		must(t, CheckFiles(b.Files(), limit.Default))
 		must(t, b.Seal())
 		must(t, Remove(filepath.Join(b.dir, "root")))
 	})

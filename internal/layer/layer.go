@@ -21,6 +21,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/limit"
 )
 
 // File is one entry of a package: a regular file, a symbolic link, or an empty
@@ -83,22 +84,25 @@ func (f File) Stamp() Stamp { return f.stamp }
 func (f File) Source() string { return f.source }
 
 const (
-	maxPath = 4096 // bytes, as Linux has it
-	maxName = 255  // bytes in one element of a path
-	maxDir  = 255  // directories one in another
+	maxName   = 255  // bytes in one element of a path: no file system has more
+	maxTarget = 4096 // bytes in a link, likewise
 )
 
 // CheckPath tells whether p can be a path in a package: relative, clean, UTF-8,
 // and short enough for every file system. The error, of kind
 // [errdef.ErrVerification], says what is wrong without naming p.
-func CheckPath(p string) error {
+func CheckPath(p string) error { return checkPath(p, limit.Default) }
+
+// checkPath is [CheckPath] with other limits on length and depth than those that
+// every file system keeps to.
+func checkPath(p string, limits limit.Limits) error {
 	p = strings.TrimSuffix(p, "/")
 	fail := func(reason string) error { return errdef.Errorf(errdef.ErrVerification, "%s", reason) }
 	switch {
 	case p == "" || p == ".":
 		return fail("the path is empty")
-	case len(p) > maxPath:
-		return fail(fmt.Sprintf("the path is longer than %d bytes", maxPath))
+	case limits.Path > 0 && int64(len(p)) > limits.Path:
+		return limits.Exceeded("path", "the path has %d bytes", len(p))
 	case !utf8.ValidString(p):
 		return fail("the path is not UTF-8")
 	case strings.IndexByte(p, 0) >= 0:
@@ -109,8 +113,8 @@ func CheckPath(p string) error {
 		return fail("the path leads out of the package")
 	case path.Clean(p) != p:
 		return fail("the path is not clean")
-	case strings.Count(p, "/") > maxDir:
-		return fail(fmt.Sprintf("the path has more than %d directories one in another", maxDir))
+	case limits.Depth > 0 && int64(strings.Count(p, "/")) > limits.Depth:
+		return limits.Exceeded("depth", "the path has %d directories one in another", strings.Count(p, "/"))
 	case runtime.GOOS == "windows" && !windowsPath(p):
 		return fail("the path means something else on Windows")
 	}
@@ -141,7 +145,7 @@ func CheckTarget(link, target string) error {
 	switch {
 	case target == "":
 		return errdef.Errorf(errdef.ErrVerification, "the link's target is empty")
-	case len(target) > maxPath || strings.IndexByte(target, 0) >= 0 || !utf8.ValidString(target):
+	case len(target) > maxTarget || strings.IndexByte(target, 0) >= 0 || !utf8.ValidString(target):
 		return errdef.Errorf(errdef.ErrVerification, "the link's target is no path")
 	case strings.HasPrefix(target, "/"):
 		return errdef.Errorf(errdef.ErrVerification, "it links to the absolute path %q", target)
@@ -171,10 +175,10 @@ func isWindowsPath(target string) bool {
 // CheckFiles tells whether files can be the content of one package: each path
 // and link is allowed, none comes twice, and none lies below another that is
 // not a directory. The error is of kind [errdef.ErrVerification].
-func CheckFiles(files []File) error {
+func CheckFiles(files []File, limits limit.Limits) error {
 	seen := make(map[string]bool, len(files)) // path → may hold others
 	for _, f := range files {
-		if err := CheckPath(f.Path); err != nil {
+		if err := checkPath(f.Path, limits); err != nil {
 			return fmt.Errorf("%q: %w", f.Path, err)
 		}
 		if f.Size < 0 {

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/limit"
 )
 
 // Executable tells whether the file r of size bytes is a program, which decides
@@ -125,7 +126,7 @@ func Arrange(files []File) error {
 
 func prepare(files []File) error {
 	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
-	if err := CheckFiles(files); err != nil {
+	if err := CheckFiles(files, limit.Default); err != nil {
 		return unfit(err)
 	}
 	return nil

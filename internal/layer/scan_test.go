@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/limit"
 )
 
 func paths(files []File) []string {
@@ -130,7 +131,7 @@ func TestPathsThatAPackageMayHave(t *testing.T) {
 	for p, text := range map[string]string{
 		"": "empty", ".": "empty", "/": "empty", "/a": "absolute", "//a": "absolute", "..": "out of", "../a": "out of", "a/../b": "out of", "a/..": "out of",
 		"a//b": "not clean", "./a": "not clean", "a/.": "not clean", "a/./b": "not clean", "a\x00b": "NUL", "a\xffb": "UTF-8",
-		strings.Repeat("n", 256): "255", strings.Repeat("n/", 3000) + "n": "4096", strings.Repeat("n/", 300) + "n": "255",
+		strings.Repeat("n", 256): "255", strings.Repeat("n/", 3000) + "n": "--limit path=", strings.Repeat("n/", 300) + "n": "--limit depth=",
 	} {
 		err := CheckPath(p)
 		refuses(t, err, text)
@@ -181,9 +182,9 @@ func TestFilesThatCanBeOnePackage(t *testing.T) {
 		"a link out":                 {[]File{{Path: "a", Target: "../b"}}, "out of the tree"},
 		"a path that is not allowed": {[]File{{Path: "a/../b"}}, "out of the package"},
 	} {
-		t.Run(name, func(t *testing.T) { refuses(t, CheckFiles(test.files), test.text) })
+		t.Run(name, func(t *testing.T) { refuses(t, CheckFiles(test.files, limit.Default), test.text) })
 	}
-	must(t, CheckFiles([]File{{Path: "a/b/c"}, {Path: "a/b/d/"}, {Path: "a/e", Target: "b/c"}, {Path: "a-b"}, {Path: "z", Size: 1 << 40}}))
+	must(t, CheckFiles([]File{{Path: "a/b/c"}, {Path: "a/b/d/"}, {Path: "a/e", Target: "b/c"}, {Path: "a-b"}, {Path: "z", Size: 1 << 40}}, limit.Default))
 }
 
 // Whatever links are allowed, no way through them leads out: the rule looks at
@@ -200,7 +201,7 @@ func TestAllowedLinksNeverLeadOutTogether(t *testing.T) {
 		var files []File
 		for range 6 {
 			f := File{Path: pick("", "d/", "d/d/") + pick("x", "y", "z"), Target: strings.Repeat("../", random.IntN(3)) + pick("", "d/", "x/", "y/", "z/") + pick("x", "y", "d", ".", "..", "../..", "x/../..")}
-			if CheckFiles(append(files, f)) == nil {
+			if CheckFiles(append(files, f), limit.Default) == nil {
 				files = append(files, f)
 				must(t, os.Symlink(f.Target, filepath.Join(inside, f.Path)))
 			}

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/limit"
 	"github.com/ocipkg/ocipkg/internal/reexec"
 )
 
@@ -63,7 +64,7 @@ func TestTheUmaskDoesNotShowInATree(t *testing.T) {
 	must(t, err)
 	defer root.Close()
 	syscall.Umask(0o077)
-	tree := NewTree(root, Limits{})
+	tree := NewTree(root, limit.Limits{})
 	must(t, tree.Apply(ctx, bytes.NewReader(archive(t, file("d/a", ""), entry{name: "d/x", mode: 0o4700})), None, 0))
 	must(t, tree.Seal())
 	for name, want := range map[string]fs.FileMode{"d": fs.ModeDir | 0o555, ".": fs.ModeDir | 0o555, "d/a": 0o444, "d/x": 0o555} {
@@ -96,7 +97,7 @@ func TestAReadOnlyTreeIsRemovedByWhoeverOwnsIt(t *testing.T) {
 	root, err := os.OpenRoot(at)
 	must(t, err)
 	defer root.Close()
-	tree := NewTree(root, Limits{})
+	tree := NewTree(root, limit.Limits{})
 	must(t, tree.Apply(ctx, bytes.NewReader(archive(t, file("a/b/c/d", "x"), dirEntry("a/e"), symlink("a/l", "b"), symlink("out", "/a"))), None, 0))
 	must(t, tree.Seal())
 	if err := os.RemoveAll(at); !errors.Is(err, fs.ErrPermission) {

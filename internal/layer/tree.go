@@ -11,20 +11,8 @@ import (
 	"sync"
 
 	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/limit"
 )
-
-// Limits bound what one package may unpack to. A zero field is no bound.
-type Limits struct {
-	Bytes   int64 // of all files together
-	Entries int64 // files, links and directories
-	// Ratio is how many bytes each compressed byte of a layer may become, once
-	// they are more than Unrated.
-	Ratio, Unrated int64
-}
-
-// DefaultLimits are far above any real library, and below what fills a disk or
-// an inode table unnoticed.
-var DefaultLimits = Limits{Bytes: 64 << 30, Entries: 2 << 20, Ratio: 1000, Unrated: 4 << 30}
 
 // Tree is a directory being filled from layers. It is confined to its root: no
 // entry, whatever its name or the links before it, reaches outside. Several
@@ -32,13 +20,14 @@ var DefaultLimits = Limits{Bytes: 64 << 30, Entries: 2 << 20, Ratio: 1000, Unrat
 type Tree struct {
 	root   *os.Root // nil when the tree is only listed
 	in     handles  // of root
-	limits Limits
+	limits limit.Limits
 	files  map[string]*File // what Apply and AddFile unpacked
 
-	mu    sync.Mutex
-	dirs  map[string]*directory // those that exist
-	bytes int64
-	seen  int64
+	mu     sync.Mutex
+	dirs   map[string]*directory // those that exist
+	bytes  int64
+	seen   int64
+	excess int64 // bytes beyond the ratio, of all layers
 }
 
 // directory is one of a tree.
@@ -48,7 +37,7 @@ type directory struct {
 }
 
 // NewTree starts a tree in root, an empty directory.
-func NewTree(root *os.Root, limits Limits) *Tree {
+func NewTree(root *os.Root, limits limit.Limits) *Tree {
 	return &Tree{root: root, in: handles{root: root}, limits: limits, dirs: map[string]*directory{".": {names: map[string]bool{}}}, files: map[string]*File{}}
 }
 
@@ -84,10 +73,10 @@ func (t *Tree) count(f File) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.limits.Entries > 0 && t.seen >= t.limits.Entries {
-		return errdef.Errorf(errdef.ErrVerification, "the package has more than %d entries, the most that are unpacked", t.limits.Entries)
+		return t.limits.Exceeded("entries", "the package has more than %d entries", t.limits.Entries)
 	}
 	if t.limits.Bytes > 0 && f.Size > t.limits.Bytes-t.bytes {
-		return errdef.Errorf(errdef.ErrVerification, "the package has more than %d bytes, the most that are unpacked", t.limits.Bytes)
+		return t.limits.Exceeded("bytes", "with %q the package has more than %d bytes unpacked", f.Path, t.limits.Bytes)
 	}
 	t.seen++
 	t.bytes += f.Size
@@ -105,6 +94,9 @@ func (t *Tree) discount(f File) {
 // writeFile creates the file p, read-only from the start, or nothing.
 func (t *Tree) writeFile(p string, f File, content io.Reader, sum io.Writer) (err error) {
 	if t.root == nil {
+		if sum == nil {
+			sum = io.Discard
+		}
 		return copyExactly(sum, content, f)
 	}
 	mode := StoredMode(f.Mode)

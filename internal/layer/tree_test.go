@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/limit"
 )
 
 // write makes the files of a map from path to content below dir. A path that
@@ -99,7 +100,7 @@ type box struct {
 	root *os.Root
 }
 
-func newBox(t testing.TB, limits Limits) *box {
+func newBox(t testing.TB, limits limit.Limits) *box {
 	t.Helper()
 	dir := t.TempDir()
 	write(t, dir, map[string]string{"root/": "", "outside/canary": "alive", "outside/dir/": ""})

@@ -20,7 +20,7 @@ func (t *Tree) Expand(ctx context.Context, r io.Reader, compression Compression,
 	for _, f := range files {
 		want[f.Path] = f
 	}
-	err := readEntries(ctx, r, compression, t.limits, func(header *tar.Header, content io.Reader) error {
+	err := t.readEntries(ctx, r, compression, func(header *tar.Header, content io.Reader) error {
 		got, err := entryOf(header)
 		if err != nil {
 			return err

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -14,6 +15,8 @@ import (
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/ocipkg/ocipkg/internal/limit"
 )
 
 // listed is what the config of the package says in the tests of Expand.
@@ -40,7 +43,7 @@ func with(i int, change func(*entry)) []entry {
 
 func TestExpandUnpacksWhatTheConfigLists(t *testing.T) {
 	for _, compression := range []Compression{Zstd, Gzip, None} {
-		b := newBox(t, DefaultLimits)
+		b := newBox(t, limit.Default)
 		must(t, b.Expand(ctx, bytes.NewReader(compressed(t, archive(t, good()...), compression)), compression, listed))
 		must(t, b.Seal())
 		b.check(t, "bin/run=run", "empty/", "lib/a=bytes", "lib/l->a")
@@ -60,7 +63,7 @@ func TestExpandAcceptsTheRootItselfAndNamesThatBeginWithADot(t *testing.T) {
 		e.name = "./" + e.name
 		entries = append(entries, e)
 	}
-	b := newBox(t, DefaultLimits)
+	b := newBox(t, limit.Default)
 	must(t, b.Expand(ctx, bytes.NewReader(archive(t, entries...)), None, listed))
 	b.check(t, "bin/run=run", "empty/", "lib/a=bytes", "lib/l->a")
 }
@@ -97,7 +100,7 @@ func TestExpandRefusesWhatTheConfigDoesNotSay(t *testing.T) {
 		"a backslash":               {append(good(), file(`..\x`, "")), "does not list"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBox(t, DefaultLimits)
+			b := newBox(t, limit.Default)
 			refuses(t, b.Expand(ctx, bytes.NewReader(archive(t, test.entries...)), None, listed), test.text)
 		})
 	}
@@ -108,7 +111,7 @@ func TestALayerMayComeAsSeveralFramesOrMembers(t *testing.T) {
 	for _, compression := range []Compression{Zstd, Gzip} {
 		cut := len(raw) / 3
 		split := slices.Concat(compressed(t, raw[:cut], compression), compressed(t, raw[cut:], compression))
-		b := newBox(t, DefaultLimits)
+		b := newBox(t, limit.Default)
 		must(t, b.Expand(ctx, bytes.NewReader(split), compression, listed))
 	}
 }
@@ -140,7 +143,7 @@ func TestWhatFollowsTheArchiveIsRefused(t *testing.T) {
 		"something where a header should be": {bytes.Repeat([]byte("x"), 1024), None, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBox(t, DefaultLimits)
+			b := newBox(t, limit.Default)
 			err := b.Expand(ctx, bytes.NewReader(test.bytes), test.compression, listed)
 			if err == nil || !strings.Contains(err.Error(), test.text) {
 				t.Errorf("the error is %v; it should say %q", err, test.text)
@@ -158,7 +161,7 @@ func TestPaddingAndSkippableFramesAreAccepted(t *testing.T) {
 		"padding":          compressed(t, slices.Concat(raw, make([]byte, 10<<10)), Zstd),
 		"skippable frames": slices.Concat(skippable, compressed(t, raw, Zstd), skippable),
 	} {
-		b := newBox(t, DefaultLimits)
+		b := newBox(t, limit.Default)
 		if err := b.Expand(ctx, bytes.NewReader(layer), Zstd, listed); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -167,7 +170,7 @@ func TestPaddingAndSkippableFramesAreAccepted(t *testing.T) {
 
 func TestExpandReadsTheLayerToItsEnd(t *testing.T) {
 	r := bytes.NewReader(compressed(t, archive(t, good()...), Zstd))
-	must(t, newBox(t, DefaultLimits).Expand(ctx, r, Zstd, listed))
+	must(t, newBox(t, limit.Default).Expand(ctx, r, Zstd, listed))
 	if r.Len() != 0 {
 		t.Errorf("%d bytes are left", r.Len())
 	}
@@ -181,7 +184,7 @@ func TestAWindowThatIsTooLargeIsNamed(t *testing.T) {
 	must(t, err)
 	must(t, w.Flush())
 	must(t, w.Close())
-	err = newBox(t, DefaultLimits).Expand(ctx, &out, Zstd, listed)
+	err = newBox(t, limit.Default).Expand(ctx, &out, Zstd, listed)
 	refuses(t, err, "a window of more than 67108864 bytes")
 }
 
@@ -192,16 +195,14 @@ func TestBombsAreRefusedByTheBoundTheyHit(t *testing.T) {
 		many[i] = file(string(rune('a'+i)), "12345")
 		files = append(files, File{Path: many[i].name, Size: 5, Mode: 0o644})
 	}
-	zeros := []entry{file("zeros", strings.Repeat("\x00", 1<<20))}
 	for name, test := range map[string]struct {
 		entries []entry
 		files   []File
-		limits  Limits
+		limits  limit.Limits
 		text    string
 	}{
-		"entries": {many, files, Limits{Entries: 19}, "more than 19 entries"},
-		"bytes":   {many, files, Limits{Bytes: 99}, "more than 99 bytes"},
-		"ratio":   {zeros, []File{{Path: "zeros", Size: 1 << 20, Mode: 0o644}}, Limits{Ratio: 100}, "more than 100 bytes for each compressed one"},
+		"entries": {many, files, limit.Limits{Entries: 19}, "more than 19 entries"},
+		"bytes":   {many, files, limit.Limits{Bytes: 99}, "more than 99 bytes"},
 	} {
 		layer := compressed(t, archive(t, test.entries...), Zstd)
 		t.Run(name+" listed", func(t *testing.T) {
@@ -211,24 +212,101 @@ func TestBombsAreRefusedByTheBoundTheyHit(t *testing.T) {
 			refuses(t, newBox(t, test.limits).Apply(ctx, bytes.NewReader(layer), Zstd, 0), test.text)
 		})
 	}
-	at := Limits{Entries: 20, Bytes: 100, Ratio: 1000}
+	at := limit.Limits{Entries: 20, Bytes: 100, Ratio: 1000}
 	must(t, newBox(t, at).Expand(ctx, bytes.NewReader(compressed(t, archive(t, many...), Zstd)), Zstd, files))
-	must(t, newBox(t, Limits{Ratio: 100, Unrated: 2 << 20}).Apply(ctx, bytes.NewReader(compressed(t, archive(t, zeros...), Zstd)), Zstd, 0))
+}
+
+// useUnrated has a test do with fewer bytes than a package may have beyond the
+// ratio.
+func useUnrated(t *testing.T, bytes int64) {
+	before := unrated
+	unrated = bytes
+	t.Cleanup(func() { unrated = before })
+}
+
+// zeros gives an archive of files without anything in them, compressed.
+func zeros(t *testing.T, files, size int) (layer []byte, listed []File) {
+	t.Helper()
+	var out bytes.Buffer
+	compressor, err := Zstd.compressor(&out)
+	must(t, err)
+	w := tar.NewWriter(compressor)
+	nothing := make([]byte, size)
+	for i := range files {
+		f := File{Path: fmt.Sprintf("f%d", i), Size: int64(size), Mode: 0o644}
+		must(t, w.WriteHeader(&tar.Header{Name: f.Path, Typeflag: tar.TypeReg, Size: f.Size, Mode: 0o644}))
+		_, err := w.Write(nothing)
+		must(t, err)
+		listed = append(listed, f)
+	}
+	must(t, w.Close())
+	must(t, compressor.Close())
+	return out.Bytes(), listed
+}
+
+func TestWhatUnpacksToFarMoreThanItIsIsRefused(t *testing.T) {
+	useUnrated(t, 1<<20)
+	const text = "more than 100 bytes for each compressed one, and 1MiB beside, beyond the limit of 100; if that is as it should be, raise it: --limit ratio="
+	limits := limit.Limits{Ratio: 100}
+	// Two layers of 700 KiB: each may be, both together not. And 300 empty files.
+	half, listed := zeros(t, 10, 70<<10)
+	empty, names := zeros(t, 300, 0)
+
+	list := NewListing(limits)
+	must(t, list.Apply(ctx, bytes.NewReader(half), Zstd, 0))
+	refuses(t, list.Apply(ctx, bytes.NewReader(half), Zstd, 1), text)
+	refuses(t, NewListing(limits).Apply(ctx, bytes.NewReader(empty), Zstd, 0), text)
+	list = NewListing(limits)
+	must(t, list.Expand(ctx, bytes.NewReader(half), Zstd, listed))
+	refuses(t, list.Expand(ctx, bytes.NewReader(half), Zstd, listed), text)
+	must(t, NewListing(limit.Limits{Ratio: 1 << 20}).Apply(ctx, bytes.NewReader(empty), Zstd, 0))
+
+	// What a config lists is known before.
+	both := slices.Clone(listed)
+	for _, f := range listed {
+		f.Path, f.Layer = "second/"+f.Path, 1
+		both = append(both, f)
+	}
+	sizes := []int64{int64(len(half)), int64(len(half))}
+	must(t, NewListing(limits).Expect(listed, sizes))
+	refuses(t, NewListing(limits).Expect(both, sizes), text)
+	refuses(t, NewListing(limits).Expect(names, sizes), text)
+	must(t, NewListing(limits).Expect(both, []int64{1, 3 << 12}))
+	refuses(t, NewListing(limit.Limits{Bytes: 1400<<10 - 1}).Expect(both, sizes), "more than 1433599 bytes")
+	refuses(t, NewListing(limit.Limits{Entries: 19}).Expect(both, sizes), "20 entries, beyond the limit of 19; if that is as it should be, raise it: --limit entries=")
+}
+
+// What two layers are beyond the ratio on the way does not add up otherwise when
+// they are unpacked at the same time.
+func TestWhetherABombIsRefusedDoesNotDependOnTheOrderOfLayers(t *testing.T) {
+	useUnrated(t, 1<<20)
+	half, _ := zeros(t, 10, 70<<10)
+	for _, first := range [][]byte{half, nil} {
+		list := NewListing(limit.Limits{Ratio: 100})
+		if first != nil {
+			must(t, list.Apply(ctx, bytes.NewReader(first), Zstd, 0))
+		}
+		must(t, list.AddFile("random", 4<<20, bytes.NewReader(make([]byte, 4<<20)), 1))
+		if first == nil {
+			must(t, list.Apply(ctx, bytes.NewReader(half), Zstd, 2))
+		}
+		refuses(t, list.Apply(ctx, bytes.NewReader(half), Zstd, 3), "--limit ratio=")
+	}
 }
 
 func TestTheBoundsHoldForAllLayersTogether(t *testing.T) {
-	b := newBox(t, Limits{Bytes: 8})
+	b := newBox(t, limit.Limits{Bytes: 8})
 	must(t, b.Apply(ctx, bytes.NewReader(archive(t, file("a", "12345"))), None, 0))
 	refuses(t, b.Apply(ctx, bytes.NewReader(archive(t, file("b", "12345"))), None, 1), "more than 8 bytes")
 	refuses(t, b.AddFile("c", 5, strings.NewReader("12345"), 2), "more than 8 bytes")
-	b = newBox(t, Limits{Entries: 3})
+	b = newBox(t, limit.Limits{Entries: 3})
 	refuses(t, b.Apply(ctx, bytes.NewReader(archive(t, file("a", ""), hardlink("b", "a"), hardlink("c", "a"), hardlink("d", "a"))), None, 0), "more than 3 entries")
 }
 
 func TestSparseFilesAreRefused(t *testing.T) {
 	for name, raw := range map[string][]byte{"PAX": sparse(t, true), "GNU": sparse(t, false)} {
 		t.Run(name, func(t *testing.T) {
-			b := newBox(t, Limits{})
+			b := newBox(t, limit.Limits{})
 			refuses(t, b.Apply(ctx, bytes.NewReader(raw), None, 0), "sparse file")
 			refuses(t, b.Expand(ctx, bytes.NewReader(raw), None, []File{{Path: "sparse", Size: 1 << 40, Mode: 0o644}}), "sparse file")
 			b.check(t)
@@ -267,7 +345,7 @@ func sparse(t *testing.T, pax bool) []byte {
 func TestACancelledUnpackingStops(t *testing.T) {
 	cancelled, cancel := context.WithCancel(ctx)
 	cancel()
-	err := newBox(t, DefaultLimits).Expand(cancelled, bytes.NewReader(archive(t, good()...)), None, listed)
+	err := newBox(t, limit.Default).Expand(cancelled, bytes.NewReader(archive(t, good()...)), None, listed)
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("the error is %v", err)
 	}
@@ -284,7 +362,7 @@ func TestPackAndExpandAreInverse(t *testing.T) {
 		want = append(want, name+"="+content)
 	}
 	files := scan(t, dir)
-	b := newBox(t, DefaultLimits)
+	b := newBox(t, limit.Default)
 	for _, group := range Group(files) {
 		var in []*File
 		var out []File
@@ -305,7 +383,7 @@ func TestPackAndExpandAreInverse(t *testing.T) {
 func TestALayerThatFailsToComeIsThatError(t *testing.T) {
 	broken := errors.New("connection reset")
 	raw := compressed(t, archive(t, good()...), Zstd)
-	err := newBox(t, DefaultLimits).Expand(ctx, io.MultiReader(bytes.NewReader(raw[:40]), failing{broken}), Zstd, listed)
+	err := newBox(t, limit.Default).Expand(ctx, io.MultiReader(bytes.NewReader(raw[:40]), failing{broken}), Zstd, listed)
 	if !errors.Is(err, broken) {
 		t.Errorf("the error is %v", err)
 	}

@@ -35,19 +35,19 @@ func TestAnArchiveThatIsCutShortIsNeverTakenForAWholeOne(t *testing.T) {
 
 func TestWhatIsNoArchiveIsRefused(t *testing.T) {
 	dir := t.TempDir()
-	_, err := OpenArchive(filepath.Join(dir, "gone.tar"))
+	_, err := OpenArchive(ctx, filepath.Join(dir, "gone.tar"))
 	is(t, err, errdef.ErrNotFound, "does not exist")
-	_, err = OpenArchive(dir)
+	_, err = OpenArchive(ctx, dir)
 	is(t, err, errdef.ErrUsage, "oci:DIR")
-	_, err = OpenArchive(writeFile(t, nil))
+	_, err = OpenArchive(ctx, writeFile(t, nil))
 	is(t, err, errdef.ErrVerification, "no index.json")
-	_, err = OpenArchive(writeFile(t, bytes.Repeat([]byte("no archive "), 1000)))
+	_, err = OpenArchive(ctx, writeFile(t, bytes.Repeat([]byte("no archive "), 1000)))
 	is(t, err, errdef.ErrVerification, "no tar archive")
-	_, err = OpenArchive(writeFile(t, []byte("short")))
+	_, err = OpenArchive(ctx, writeFile(t, []byte("short")))
 	is(t, err, errdef.ErrVerification, "cut short")
-	_, err = OpenDir(filepath.Join(dir, "gone"))
+	_, err = OpenDir(ctx, filepath.Join(dir, "gone"))
 	is(t, err, errdef.ErrNotFound, "does not exist")
-	_, err = OpenDir(dir)
+	_, err = OpenDir(ctx, dir)
 	is(t, err, errdef.ErrVerification, "no index.json")
 }
 
@@ -72,8 +72,8 @@ func TestAMissingVersionIsAWarning(t *testing.T) {
 	files := parts(t)
 	delete(files, "oci-layout")
 	for name, l := range map[string]func() (*Layout, error){
-		"an archive":  func() (*Layout, error) { return OpenArchive(writeTar(t, files)) },
-		"a directory": func() (*Layout, error) { return OpenDir(writeDir(t, files)) },
+		"an archive":  func() (*Layout, error) { return OpenArchive(ctx, writeTar(t, files)) },
+		"a directory": func() (*Layout, error) { return OpenDir(ctx, writeDir(t, files)) },
 	} {
 		l, err := l()
 		must(t, err)
@@ -94,7 +94,7 @@ func TestASparseFileInAnArchiveIsNamed(t *testing.T) {
 	records["XNU.sparse.map"] = ""
 	must(t, w.WriteHeader(&tar.Header{Name: "index.json", Mode: 0o644, Typeflag: tar.TypeReg, PAXRecords: records}))
 	must(t, w.Close())
-	_, err := OpenArchive(writeFile(t, bytes.ReplaceAll(out.Bytes(), []byte("XNU."), []byte("GNU."))))
+	_, err := OpenArchive(ctx, writeFile(t, bytes.ReplaceAll(out.Bytes(), []byte("XNU."), []byte("GNU."))))
 	is(t, err, errdef.ErrVerification, "sparse file")
 }
 
@@ -107,7 +107,7 @@ func TestLinksAndDirectoriesInAnArchiveAreNoFiles(t *testing.T) {
 		must(t, w.WriteHeader(&h))
 	}
 	must(t, w.Close())
-	_, err := OpenArchive(writeFile(t, out.Bytes()))
+	_, err := OpenArchive(ctx, writeFile(t, out.Bytes()))
 	is(t, err, errdef.ErrVerification, "no index.json")
 }
 
@@ -117,7 +117,7 @@ func TestALinkInADirectoryLeadsNowhereElse(t *testing.T) {
 	delete(files, "index.json")
 	dir := writeDir(t, files)
 	must(t, os.Symlink(filepath.Join(outside, "index.json"), filepath.Join(dir, "index.json")))
-	if _, err := OpenDir(dir); err == nil {
+	if _, err := OpenDir(ctx, dir); err == nil {
 		t.Error("the link was followed")
 	}
 }

@@ -20,13 +20,13 @@ import (
 
 	"github.com/ocipkg/ocipkg/internal/artifact"
 	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/limit"
 )
 
 const (
 	indexFile  = "index.json"
 	layoutFile = "oci-layout"
 	version    = `{"imageLayoutVersion":"1.0.0"}`
-	maxIndex   = 16 << 20 // bytes of index.json
 )
 
 // Layout is an image layout that is open for reading. Close it after use.
@@ -53,7 +53,7 @@ type files interface {
 }
 
 // OpenDir opens the layout in a directory.
-func OpenDir(path string) (*Layout, error) {
+func OpenDir(ctx context.Context, path string) (*Layout, error) {
 	root, err := os.OpenRoot(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, errdef.Errorf(errdef.ErrNotFound, "%s does not exist; check the name", path)
@@ -61,42 +61,42 @@ func OpenDir(path string) (*Layout, error) {
 	if err != nil {
 		return nil, err
 	}
-	return open(path, &directory{root})
+	return open(ctx, path, &directory{root})
 }
 
 // OpenArchive opens the layout in an oci-archive. The archive is not read into
 // memory.
-func OpenArchive(path string) (*Layout, error) {
+func OpenArchive(ctx context.Context, path string) (*Layout, error) {
 	archive, err := openArchive(path)
 	if err != nil {
 		return nil, err
 	}
-	return open(path, archive)
+	return open(ctx, path, archive)
 }
 
-func open(path string, files files) (_ *Layout, err error) {
+func open(ctx context.Context, path string, files files) (_ *Layout, err error) {
 	defer func() {
 		if err != nil {
 			files.close()
 		}
 	}()
 	l := &Layout{Path: path, files: files}
-	raw, err := l.readFile(indexFile)
+	raw, err := l.readFile(ctx, indexFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, errdef.Errorf(errdef.ErrVerification, "%s has no index.json: it is no OCI image layout, or was cut short; make it anew", path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read index.json of %s: %w", path, err)
 	}
-	if l.Index, err = artifact.ParseIndex(raw); err != nil {
+	if l.Index, err = artifact.ParseIndex(ctx, raw); err != nil {
 		return nil, fmt.Errorf("index.json of %s: %w", path, err)
 	}
-	return l, l.checkVersion()
+	return l, l.checkVersion(ctx)
 }
 
 // checkVersion reads oci-layout, which Rust ocipkg 0.3 and 0.4 left out.
-func (l *Layout) checkVersion() error {
-	raw, err := l.readFile(layoutFile)
+func (l *Layout) checkVersion(ctx context.Context) error {
+	raw, err := l.readFile(ctx, layoutFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		l.Warnings = append(l.Warnings, l.Path+" has no oci-layout file, which the specification asks for")
 		return nil
@@ -114,14 +114,14 @@ func (l *Layout) checkVersion() error {
 	return nil
 }
 
-func (l *Layout) readFile(name string) ([]byte, error) {
+func (l *Layout) readFile(ctx context.Context, name string) ([]byte, error) {
 	r, size, err := l.files.open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer r.Close()
-	if size > maxIndex {
-		return nil, errdef.Errorf(errdef.ErrVerification, "%s has %d bytes; more than %d are not read", name, size, maxIndex)
+	if limits := limit.From(ctx); size > limits.Manifest {
+		return nil, limits.Exceeded("manifest", "it has %d bytes", size)
 	}
 	return io.ReadAll(r)
 }

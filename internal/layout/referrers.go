@@ -62,7 +62,7 @@ func (l *Layout) links(ctx context.Context, desc ocispec.Descriptor) (subject di
 	if !l.Has(desc) {
 		return "", nil, nil
 	}
-	raw, err := artifact.ReadBlob(ctx, l, desc, artifact.MaxManifest)
+	raw, err := artifact.ReadManifest(ctx, l, desc)
 	if err != nil {
 		return "", nil, err
 	}

@@ -36,7 +36,7 @@ func TestWritersOfOneDirectoryLoseNoName(t *testing.T) {
 			})
 		}
 		all.Wait()
-		l, err := OpenDir(path)
+		l, err := OpenDir(ctx, path)
 		must(t, err)
 		defer l.Close()
 		for n := range writers {
@@ -60,7 +60,7 @@ func TestADirectoryThatSomebodyIsWritingToIsWaitedFor(t *testing.T) {
 	go func() { done <- w.Finish(desc, "1.0") }()
 	must(t, lock.Close())
 	must(t, <-done)
-	must(t, readAll(OpenDir(path)))
+	must(t, readAll(OpenDir(ctx, path)))
 }
 
 func TestWhatAWriterThatWasKilledLeftIsAddedTo(t *testing.T) {
@@ -71,7 +71,7 @@ func TestWhatAWriterThatWasKilledLeftIsAddedTo(t *testing.T) {
 	must(t, err)
 	defer w.Close()
 	must(t, w.Finish(build(t, w), "1.0"))
-	must(t, readAll(OpenDir(path)))
+	must(t, readAll(OpenDir(ctx, path)))
 }
 
 // put writes a document as a blob.
@@ -121,7 +121,7 @@ func TestWhatRefersToAManifestIsFoundAndIsNotTheLayoutsRoot(t *testing.T) {
 		if name == "layout" {
 			open = OpenDir
 		}
-		l, err := open(filepath.Join(dir, name))
+		l, err := open(ctx, filepath.Join(dir, name))
 		must(t, err)
 		defer l.Close()
 		for _, of := range []struct{ subject, want ocispec.Descriptor }{{root, signature}, {signature, counter}} {
@@ -150,7 +150,7 @@ func TestALayoutIsAboutWhatItsOtherManifestsReferTo(t *testing.T) {
 	root := build(t, w)
 	signature := about(t, w, root, "application/x.signature")
 	must(t, w.Finish(root, "", signature))
-	l, err := OpenArchive(path)
+	l, err := OpenArchive(ctx, path)
 	must(t, err)
 	defer l.Close()
 	if got, err := l.Root(""); err != nil || got.Digest != root.Digest {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,6 +24,7 @@ import (
 	"github.com/ocipkg/ocipkg/internal/artifact"
 	"github.com/ocipkg/ocipkg/internal/errdef"
 	"github.com/ocipkg/ocipkg/internal/filelock"
+	"github.com/ocipkg/ocipkg/internal/limit"
 )
 
 // Writer makes a layout. Blobs are written beside its place under a temporary
@@ -60,6 +62,10 @@ func exists(path string) error {
 	return errdef.Errorf(errdef.ErrUsage, "%s exists already; choose another name, or replace it with --overwrite", path)
 }
 
+// own is the context of reading what is written to: that has grown by the user's
+// own doing, and is not bounded.
+var own = limit.With(context.Background(), limit.Limits{Manifest: math.MaxInt32, Index: math.MaxInt64})
+
 // CreateDir starts a layout directory at path, or adds to the one that is there.
 func CreateDir(path string) (*Writer, error) {
 	entries, err := os.ReadDir(path)
@@ -69,7 +75,7 @@ func CreateDir(path string) (*Writer, error) {
 	case err != nil:
 		return nil, fmt.Errorf("add to %s: %w", path, err)
 	case slices.ContainsFunc(entries, func(entry fs.DirEntry) bool { return !isBeginning(entry.Name()) }):
-		l, err := OpenDir(path)
+		l, err := OpenDir(own, path)
 		if err != nil {
 			return nil, fmt.Errorf("add to %s: %w", path, err)
 		}
@@ -216,7 +222,7 @@ func (w *Writer) Layout(root ocispec.Descriptor) (*Layout, error) {
 	if err := w.writeIndex(w.dir, []ocispec.Descriptor{root}); err != nil {
 		return nil, err
 	}
-	return OpenDir(w.dir)
+	return OpenDir(own, w.dir)
 }
 
 func (w *Writer) marshalIndex(manifests []ocispec.Descriptor) ([]byte, error) {
@@ -358,7 +364,7 @@ func (w *Writer) manifests() (list []ocispec.Descriptor, whole bool, err error) 
 		}
 		return nil, w.whole != nil && len(blobs) == 0, err
 	}
-	l, err := OpenDir(w.path)
+	l, err := OpenDir(own, w.path)
 	if err != nil {
 		return nil, false, err
 	}

@@ -90,8 +90,8 @@ func TestAFIFOIsNotWaitedFor(t *testing.T) {
 	delete(files, "index.json")
 	dir := writeDir(t, files)
 	must(t, syscall.Mkfifo(filepath.Join(dir, "index.json"), 0o644))
-	_, err := OpenDir(dir)
+	_, err := OpenDir(ctx, dir)
 	is(t, err, errdef.ErrVerification, "no regular file")
-	_, err = OpenArchive(filepath.Join(dir, "index.json"))
+	_, err = OpenArchive(ctx, filepath.Join(dir, "index.json"))
 	is(t, err, errdef.ErrUsage, "is no file")
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/ocipkg/ocipkg/internal/artifact"
 	"github.com/ocipkg/ocipkg/internal/errdef"
 	"github.com/ocipkg/ocipkg/internal/layout"
+	"github.com/ocipkg/ocipkg/internal/limit"
 	"github.com/ocipkg/ocipkg/internal/reference"
 )
 
@@ -23,17 +24,17 @@ type layoutPlace struct {
 	ref reference.Reference
 }
 
-func (p *layoutPlace) open() (*layout.Layout, error) {
+func (p *layoutPlace) open(ctx context.Context) (*layout.Layout, error) {
 	if p.at.Archive {
-		return layout.OpenArchive(p.at.Layout)
+		return layout.OpenArchive(ctx, p.at.Layout)
 	}
-	return layout.OpenDir(p.at.Layout)
+	return layout.OpenDir(ctx, p.at.Layout)
 }
 
 // with asks the layout. One that is not there is something to tell the user,
 // unlike one that does not have what is wanted.
-func (p *layoutPlace) with(ask func(l *layout.Layout) error) error {
-	l, err := p.open()
+func (p *layoutPlace) with(ctx context.Context, ask func(l *layout.Layout) error) error {
+	l, err := p.open(ctx)
 	if err != nil {
 		return errdef.Errorf(errdef.ErrNetwork, "it cannot be read: %v", err)
 	}
@@ -46,8 +47,8 @@ func (p *layoutPlace) missing(what string) error {
 }
 
 // Resolve finds what carries the whole name with that tag.
-func (p *layoutPlace) Resolve(_ context.Context, tag string) (desc ocispec.Descriptor, err error) {
-	err = p.with(func(l *layout.Layout) error {
+func (p *layoutPlace) Resolve(ctx context.Context, tag string) (desc ocispec.Descriptor, err error) {
+	err = p.with(ctx, func(l *layout.Layout) error {
 		desc, err = p.resolve(l, tag)
 		return err
 	})
@@ -71,15 +72,15 @@ func (p *layoutPlace) resolve(l *layout.Layout, tag string) (ocispec.Descriptor,
 
 // Find gives the manifest of a tag, or of a digest, under whatever name it is.
 func (p *layoutPlace) Find(ctx context.Context, tagOrDigest string) (desc ocispec.Descriptor, raw []byte, err error) {
-	err = p.with(func(l *layout.Layout) error {
+	err = p.with(ctx, func(l *layout.Layout) error {
 		if d := digest.Digest(tagOrDigest); d.Validate() == nil {
-			desc, raw, err = p.byDigest(l, d)
+			desc, raw, err = p.byDigest(ctx, l, d)
 			return err
 		}
 		if desc, err = p.resolve(l, tagOrDigest); err != nil {
 			return err
 		}
-		raw, err = artifact.ReadBlob(ctx, l, desc, artifact.MaxManifest)
+		raw, err = artifact.ReadManifest(ctx, l, desc)
 		return err
 	})
 	return desc, raw, err
@@ -87,7 +88,7 @@ func (p *layoutPlace) Find(ctx context.Context, tagOrDigest string) (desc ocispe
 
 // byDigest reads a manifest among the blobs. Nothing but its bytes says how many
 // these are, and what it is.
-func (p *layoutPlace) byDigest(l *layout.Layout, d digest.Digest) (ocispec.Descriptor, []byte, error) {
+func (p *layoutPlace) byDigest(ctx context.Context, l *layout.Layout, d digest.Digest) (ocispec.Descriptor, []byte, error) {
 	blob, size, err := l.Open(d)
 	if err != nil {
 		return ocispec.Descriptor{}, nil, err
@@ -96,8 +97,8 @@ func (p *layoutPlace) byDigest(l *layout.Layout, d digest.Digest) (ocispec.Descr
 		return ocispec.Descriptor{}, nil, p.missing(d.String())
 	}
 	defer blob.Close()
-	if size > artifact.MaxManifest {
-		return ocispec.Descriptor{}, nil, errdef.Errorf(errdef.ErrVerification, "%s has %d bytes, more than a manifest of any package", d, size)
+	if limits := limit.From(ctx); size > limits.Manifest {
+		return ocispec.Descriptor{}, nil, limits.Exceeded("manifest", "the manifest %s has %d bytes", d, size)
 	}
 	raw, err := io.ReadAll(blob)
 	if err != nil {
@@ -137,7 +138,7 @@ func typeOf(l *layout.Layout, d digest.Digest, raw []byte) (string, error) {
 // Fetch gives a blob, which keeps the layout open.
 func (p *layoutPlace) Fetch(ctx context.Context, desc ocispec.Descriptor) (io.ReadCloser, error) {
 	var blob io.ReadCloser
-	l, err := p.open()
+	l, err := p.open(ctx)
 	switch {
 	case err != nil:
 		return nil, errdef.Errorf(errdef.ErrNetwork, "it cannot be read: %v", err)
@@ -167,7 +168,7 @@ func (o *open) Close() error {
 
 // Referrers lists what the layout has that refers to desc.
 func (p *layoutPlace) Referrers(ctx context.Context, desc ocispec.Descriptor) (found []ocispec.Descriptor, err error) {
-	err = p.with(func(l *layout.Layout) error {
+	err = p.with(ctx, func(l *layout.Layout) error {
 		found, err = l.Referrers(ctx, desc)
 		return err
 	})

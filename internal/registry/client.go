@@ -18,6 +18,7 @@ import (
 
 	"github.com/ocipkg/ocipkg/internal/artifact"
 	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/limit"
 	"github.com/ocipkg/ocipkg/internal/reference"
 )
 
@@ -154,7 +155,7 @@ func (c *Client) Repository(ref reference.Reference) *Repository {
 			Reference:          registry.Reference{Registry: ref.Registry, Repository: ref.Repository},
 			PlainHTTP:          c.plain(ref.Registry),
 			ManifestMediaTypes: artifact.ManifestTypes,
-			MaxMetadataBytes:   artifact.MaxManifest,
+			MaxMetadataBytes:   limit.Default.Manifest,
 			TagListMaxPages:    1000,
 
 			ReferrerListMaxPages: 1000,

@@ -10,8 +10,8 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/ocipkg/ocipkg/internal/artifact"
 	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/limit"
 )
 
 // odd is a manifest in bytes that no encoder would make again.
@@ -98,12 +98,12 @@ func TestWhatARegistrySaysOfAManifestIsCheckedAgainstItsBytes(t *testing.T) {
 
 func TestALargeManifestIsReadUpToTheLimit(t *testing.T) {
 	t.Parallel()
-	for size, kind := range map[int]error{5 << 20: nil, artifact.MaxManifest: nil, artifact.MaxManifest + 1: errdef.ErrVerification} {
+	for size, kind := range map[int]error{5 << 20: nil, int(limit.Default.Manifest): nil, int(limit.Default.Manifest) + 1: errdef.ErrVerification} {
 		content := strings.Repeat(" ", size)
 		s := serve(t, map[string]http.HandlerFunc{"/v2/": asManifest(content)})
 		_, raw, err := repo(t, s.host, Options{}).Manifest(t.Context(), "1")
 		if kind != nil {
-			wantError(t, err, kind, fmt.Sprint(artifact.MaxManifest))
+			wantError(t, err, kind, fmt.Sprint(limit.Default.Manifest))
 		} else if err != nil || len(raw) != size {
 			t.Errorf("read %d bytes of %d, %v", len(raw), size, err)
 		}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/ocipkg/ocipkg/internal/artifact"
 	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/limit"
 )
 
 // Repository is one repository of a registry. It is an [artifact.Fetcher].
@@ -155,7 +156,7 @@ func (r *Repository) Find(ctx context.Context, tagOrDigest string) (ocispec.Desc
 	if err != nil {
 		return ocispec.Descriptor{}, nil, r.explain("fetch "+name, err)
 	}
-	desc, err := describe(resp, raw, asked)
+	desc, err := describe(resp, raw, asked, limit.From(ctx))
 	if err != nil {
 		return ocispec.Descriptor{}, nil, fmt.Errorf("fetch %s: %w", name, err)
 	}
@@ -170,7 +171,7 @@ func (r *Repository) readManifest(ctx context.Context, tagOrDigest string) (resp
 			return err
 		}
 		defer resp.Body.Close()
-		raw, err = io.ReadAll(io.LimitReader(resp.Body, artifact.MaxManifest+1))
+		raw, err = io.ReadAll(io.LimitReader(resp.Body, limit.From(ctx).Manifest+1))
 		return err
 	})
 	return resp, raw, err
@@ -179,7 +180,7 @@ func (r *Repository) readManifest(ctx context.Context, tagOrDigest string) (resp
 // describe gives the descriptor of a manifest that was fetched. What counts is
 // the digest of the bytes: it must be the one asked for, else the one that the
 // registry names, where it names one.
-func describe(resp *http.Response, raw []byte, asked digest.Digest) (ocispec.Descriptor, error) {
+func describe(resp *http.Response, raw []byte, asked digest.Digest, limits limit.Limits) (ocispec.Descriptor, error) {
 	desc := ocispec.Descriptor{MediaType: mediaType(resp, raw), Digest: asked, Size: int64(len(raw))}
 	if desc.Digest == "" {
 		desc.Digest = namedDigest(resp)
@@ -188,8 +189,8 @@ func describe(resp *http.Response, raw []byte, asked digest.Digest) (ocispec.Des
 		desc.Digest = digest.FromBytes(raw)
 	}
 	switch got := desc.Digest.Algorithm().FromBytes(raw); {
-	case len(raw) > artifact.MaxManifest:
-		return desc, errdef.Errorf(errdef.ErrVerification, "the manifest has more than %d bytes, the most that are read", artifact.MaxManifest)
+	case int64(len(raw)) > limits.Manifest:
+		return desc, limits.Exceeded("manifest", "the manifest has more than %d bytes", limits.Manifest)
 	case got != desc.Digest:
 		return desc, errdef.Errorf(errdef.ErrVerification, "the registry sent a manifest with the digest %s, not %s; do not use it", got, desc.Digest)
 	case desc.MediaType == "":
