@@ -175,7 +175,7 @@ func inspectEntry(ctx context.Context, from artifact.Fetcher, candidate artifact
 	if err != nil {
 		return entry, err
 	}
-	_, err = readFiles(ctx, from, pkg)
+	_, err = readFiles(ctx, from, pkg, entry.Platform)
 	return entry, err
 }
 
@@ -202,7 +202,7 @@ func (in *Inspection) fillPackage(ctx context.Context, from artifact.Fetcher, de
 	}
 	files := pkg.Config.Files
 	if options.Verify || !pkg.ListsFiles() {
-		read, err := readFiles(ctx, from, pkg)
+		read, err := readFiles(ctx, from, pkg, in.Platform)
 		if err != nil {
 			return err
 		}
@@ -223,8 +223,8 @@ func bare(desc Descriptor) Descriptor {
 }
 
 // readFiles reads and verifies every layer of a package and lists what is in
-// them, later layers over earlier ones.
-func readFiles(ctx context.Context, from artifact.Fetcher, pkg *artifact.Package) ([]layer.File, error) {
+// them, later layers over earlier ones. Of is the platform that it is for.
+func readFiles(ctx context.Context, from artifact.Fetcher, pkg *artifact.Package, of Platform) ([]layer.File, error) {
 	layers, err := pkg.Layers()
 	if err != nil {
 		return nil, err
@@ -251,7 +251,8 @@ func readFiles(ctx context.Context, from artifact.Fetcher, pkg *artifact.Package
 	if content != nil {
 		return pkg.Config.Files, nil
 	}
-	return listing.Files(), nil
+	files := listing.Files()
+	return files, layer.CheckNames(files, of.OS)
 }
 
 func listLayer(ctx context.Context, from artifact.Fetcher, l artifact.Layer, listing *layer.Listing, number int) error {

@@ -303,6 +303,9 @@ func (o PackOptions) complete(spec *artifact.Spec, file project.File) error {
 	if spec.Platform, err = o.platform(of); err != nil {
 		return err
 	}
+	if err := layer.CheckNames(spec.Files, spec.Platform.OS); err != nil {
+		return errdef.Errorf(errdef.ErrUsage, "%v; rename it, or, where the package is for a system like Linux alone, say so with --platform", err)
+	}
 	derivation := derive.Options{
 		Name: file.Package.Name, Version: file.Package.Version, SystemLibs: file.Package.SystemLibs,
 		NativeStaticLibs: o.NativeStaticLibs, Warn: o.Warn,

@@ -229,6 +229,9 @@ func ParseConfig(raw []byte, layers int, limits limit.Limits) (Config, error) {
 	if err := layer.CheckFiles(c.Files, limits); err != nil {
 		return Config{}, err
 	}
+	if err := layer.CheckNames(c.Files, c.Platform.OS); err != nil {
+		return Config{}, err
+	}
 	if c.CPS != nil {
 		if err := c.CPS.Validate(); err != nil {
 			return Config{}, errdef.Errorf(errdef.ErrVerification, "its cps: %w", err)

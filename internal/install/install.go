@@ -180,7 +180,12 @@ func (in *installer) fill(ctx context.Context, tree *layer.Tree, pkg *artifact.P
 			return nil, fmt.Errorf("layer %s: %w", l.Descriptor.Digest, err)
 		}
 	}
-	return tree.Files(), nil
+	files := tree.Files()
+	of := pkg.ImagePlatform()
+	if !in.Platform.IsZero() {
+		of = in.Platform
+	}
+	return files, layer.CheckNames(files, of.OS)
 }
 
 // expand unpacks layers that are independent of each other, in parallel. Those

@@ -169,7 +169,7 @@ func (t *Tree) link(at, target string, number int) error {
 	}
 	if t.root != nil {
 		if err := t.root.Link(from, at); err != nil {
-			return err
+			return taken(at, err)
 		}
 	}
 	t.remember(f)

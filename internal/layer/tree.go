@@ -65,7 +65,16 @@ func (t *Tree) place(f File, content io.Reader, sum io.Writer) error {
 	if t.root == nil {
 		return nil
 	}
-	return t.in.symlink(f.Target, p)
+	return taken(p, t.in.symlink(f.Target, p))
+}
+
+// taken explains why something is at a path although no entry named it: the file
+// system takes two names for one.
+func taken(p string, err error) error {
+	if errors.Is(err, fs.ErrExist) {
+		return errdef.Errorf(errdef.ErrVerification, "%q is there already, under a name that this disk takes for the same", p)
+	}
+	return err
 }
 
 // count holds the tree to its limits before anything is written.
@@ -102,7 +111,7 @@ func (t *Tree) writeFile(p string, f File, content io.Reader, sum io.Writer) (er
 	mode := StoredMode(f.Mode)
 	file, err := t.in.create(p, mode)
 	if err != nil {
-		return err
+		return taken(p, err)
 	}
 	defer func() {
 		if err = errors.Join(err, file.Close()); err != nil {
