@@ -91,8 +91,14 @@ func isCommandLine(err error) bool {
 
 // oneLine keeps an error on one line, whatever it was joined from.
 func oneLine(err error) string {
-	return printable(strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; "))
+	text := printable(strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; "))
+	if len(text) > 2*maxShown { // a package may have a name of a megabyte
+		text = strings.ToValidUTF8(text[:maxShown]+" … "+text[len(text)-maxShown:], "")
+	}
+	return text
 }
+
+const maxShown = 4 << 10 // bytes at the start and at the end of an error
 
 // printable takes from a text what a terminal would not show but obey: parts of
 // it may be a package's own words.

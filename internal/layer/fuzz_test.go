@@ -51,7 +51,7 @@ func FuzzExpand(f *testing.F) {
 		listed := map[string]bool{}
 		if NewListing(limits).readEntries(ctx, bytes.NewReader(raw), None, func(header *tar.Header, _ io.Reader) error {
 			file, err := entryOf(header)
-			if err == nil && file.Path != "" && !listed[file.Path] {
+			if err == nil && !file.IsRoot() && !listed[file.Path] {
 				listed[file.Path] = true
 				files = append(files, file)
 			}

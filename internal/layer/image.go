@@ -20,7 +20,8 @@ import (
 func (t *Tree) Apply(ctx context.Context, r io.Reader, compression Compression, number int) error {
 	return t.readEntries(ctx, r, compression, func(header *tar.Header, content io.Reader) error {
 		name := strings.TrimPrefix(path.Clean(header.Name), "/")
-		if name == "." || name == "" || header.Typeflag == tar.TypeXGlobalHeader {
+		root := name == "." || name == ""
+		if root && header.Typeflag == tar.TypeDir || header.Typeflag == tar.TypeXGlobalHeader {
 			return nil
 		}
 		if err := checkPath(name, t.limits); err != nil {

@@ -70,6 +70,9 @@ func (s Stamp) Before(at int64) bool { return s != Stamp{} && s[2] < at && s[3] 
 // IsDir tells whether f is an empty directory.
 func (f File) IsDir() bool { return strings.HasSuffix(f.Path, "/") }
 
+// IsRoot tells whether f is the package's root itself, which archives may have.
+func (f File) IsRoot() bool { return f.Path == "/" || f.Path == "./" }
+
 // IsSymlink tells whether f is a symbolic link.
 func (f File) IsSymlink() bool { return f.Target != "" }
 

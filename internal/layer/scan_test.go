@@ -1,6 +1,7 @@
 package layer
 
 import (
+	"bytes"
 	"errors"
 	"math/rand/v2"
 	"os"
@@ -219,5 +220,20 @@ func TestAllowedLinksNeverLeadOutTogether(t *testing.T) {
 	}
 	if followed < 100 {
 		t.Errorf("only %d links led anywhere", followed)
+	}
+}
+
+func TestLongerAndDeeperPathsAreAllowedByALimit(t *testing.T) {
+	deep, long := strings.Repeat("d/", 290)+"f", strings.Repeat(strings.Repeat("n", 200)+"/", 30)+"f"
+	for _, p := range []string{deep, long} {
+		if CheckFiles([]File{{Path: p}}, limit.Default) == nil {
+			t.Errorf("%d bytes are allowed", len(p))
+		}
+		must(t, CheckFiles([]File{{Path: p}}, limit.Limits{Path: 10_000, Depth: 300}))
+		raised := NewListing(limit.Limits{Path: 10_000, Depth: 300})
+		must(t, raised.Apply(ctx, bytes.NewReader(archive(t, file(p, ""))), None, 0))
+		if files := raised.Files(); len(files) != 1 || files[0].Path != p {
+			t.Errorf("the listing has %v", files)
+		}
 	}
 }

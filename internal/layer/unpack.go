@@ -25,7 +25,7 @@ func (t *Tree) Expand(ctx context.Context, r io.Reader, compression Compression,
 		if err != nil {
 			return err
 		}
-		if got.Path == "" {
+		if got.IsRoot() {
 			return nil
 		}
 		f, ok := want[got.Path]
@@ -56,7 +56,6 @@ func describe(f File) string {
 }
 
 // entryOf reads what our own layers can hold: files, links, empty directories.
-// The root directory itself gives an empty path.
 func entryOf(header *tar.Header) (File, error) {
 	name := strings.TrimPrefix(header.Name, "./")
 	f := File{Path: name, Mode: fs.FileMode(header.Mode)}
@@ -69,9 +68,6 @@ func entryOf(header *tar.Header) (File, error) {
 		}
 	case tar.TypeDir:
 		f.Path = strings.TrimSuffix(name, "/") + "/"
-		if f.Path == "/" || f.Path == "./" {
-			return File{}, nil
-		}
 	default:
 		return File{}, errdef.Errorf(errdef.ErrVerification, "the layer holds %q of the type %s, which no package has", header.Name, typeFlagName(header.Typeflag))
 	}
