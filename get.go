@@ -233,14 +233,14 @@ func (c *Client) getFrom(ctx context.Context, from *mirror.Source, ref reference
 	if err != nil {
 		return nil, err
 	}
-	desc, of, err := c.choose(ctx, top, raw, target, options.Explain)
+	desc, of, manifest, err := c.choose(ctx, top, raw, target, options.Explain)
 	if err != nil {
 		return nil, err
 	}
-	if desc.Digest != top.Digest {
-		raw = nil
+	p, err := c.install(ctx, from, desc, manifest, of, options.Force)
+	if err == nil {
+		err = c.keep(ctx, top, raw)
 	}
-	p, err := c.install(ctx, from, desc, raw, of, options.Force)
 	if err != nil {
 		return nil, err
 	}
@@ -276,25 +276,31 @@ func fixed(target Platform) func() (Platform, error) {
 	return func() (Platform, error) { return target, nil }
 }
 
-// choose gives the package for target that top is, or that top, an index,
-// names. An index is kept: the store answers later questions from it. Explain,
-// unless it is nil, is told what there was to choose from.
-func (c *Client) choose(ctx context.Context, top Descriptor, raw []byte, target Platform, explain func(Choice)) (Descriptor, Platform, error) {
+// keep stores what a name stands for when it is an index: the store answers later
+// questions from it.
+func (c *Client) keep(ctx context.Context, top Descriptor, raw []byte) error {
 	if !artifact.IsIndex(top) {
-		return top, Platform{}, nil
+		return nil
+	}
+	return install.PutBlob(ctx, c.store, top.Digest, raw)
+}
+
+// choose gives the package for target that top is, or that top, an index, names,
+// and its manifest where that is at hand. Explain, unless it is nil, is told what
+// there was to choose from.
+func (c *Client) choose(ctx context.Context, top Descriptor, raw []byte, target Platform, explain func(Choice)) (Descriptor, Platform, []byte, error) {
+	if !artifact.IsIndex(top) {
+		return top, Platform{}, raw, nil
 	}
 	index, err := artifact.ParseIndex(ctx, raw)
 	if err != nil {
-		return top, Platform{}, fmt.Errorf("index %s: %w", top.Digest, err)
+		return top, Platform{}, nil, fmt.Errorf("index %s: %w", top.Digest, err)
 	}
 	if explain != nil {
 		explain(choiceOf(artifact.Choose(index, target), target))
 	}
 	desc, err := artifact.Select(index, target)
-	if err != nil {
-		return top, Platform{}, err
-	}
-	return desc, artifact.PlatformOf(desc), install.PutBlob(ctx, c.store, top.Digest, raw)
+	return desc, artifact.PlatformOf(desc), nil, err
 }
 
 func choiceOf(chosen artifact.Choice, target Platform) Choice {
@@ -384,14 +390,14 @@ func (c *Client) load(ctx context.Context, source string, options GetOptions) (*
 	if err != nil {
 		return nil, err
 	}
-	desc, of, err := c.choose(ctx, top, raw, target, options.Explain)
+	desc, of, manifest, err := c.choose(ctx, top, raw, target, options.Explain)
 	if err != nil {
 		return nil, err
 	}
-	if desc.Digest != top.Digest {
-		raw = nil
+	p, err := c.installFrom(ctx, l, desc, manifest, of, options.Force, nil)
+	if err == nil {
+		err = c.keep(ctx, top, raw)
 	}
-	p, err := c.installFrom(ctx, l, desc, raw, of, options.Force, nil)
 	if err != nil {
 		return nil, err
 	}

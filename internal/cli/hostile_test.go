@@ -227,7 +227,7 @@ func (a *arena) checkHolds(t *testing.T, what string, c hostile.Case) {
 // checkStore tells what is in the store that should not be.
 func (a *arena) checkStore(t *testing.T, what string, full bool) {
 	t.Helper()
-	for _, dir := range []string{"tmp", "packages/*", "refs", "layers", "used"} {
+	for _, dir := range []string{"tmp", "packages/*", "refs", "layers", "used", "blobs/*"} {
 		left, err := filepath.Glob(filepath.Join(a.store, dir, "*"))
 		must(t, err)
 		if len(left) > 0 && (dir == "tmp" || !full) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // entry is one of an archive. It is written block by block, since the writers of
@@ -166,14 +167,17 @@ func skippable(body string) []byte {
 	return slices.Concat([]byte{0x50, 0x2a, 0x4d, 0x18, byte(len(body)), 0, 0, 0}, []byte(body))
 }
 
-// Bomb gives a layer that unpacks to a file of size bytes, a multiple of 64 MiB,
-// all of them zero: as gzip members, or as zstd frames.
-func Bomb(size int64, asZstd bool) []byte {
-	const part = 64 << 20
-	compress := gzipped
-	if asZstd {
-		compress = func(raw []byte) []byte { return zstdCompressed(raw) }
+// Bombs are images that unpack to a file of size bytes, a multiple of 1 MiB, all
+// of them zero, by how they are compressed. They take little memory to make.
+func Bombs(size int64) map[string]*Content {
+	return map[string]*Content{
+		"gzip": imageOf(ocispec.MediaTypeImageLayerGzip, bomb(size, gzipped))(Place{}),
+		"zstd": imageOf(ocispec.MediaTypeImageLayerZstd, bomb(size, func(raw []byte) []byte { return zstdCompressed(raw) }))(Place{}),
 	}
+}
+
+func bomb(size int64, compress func([]byte) []byte) []byte {
+	const part = 1 << 20
 	header := entry{name: "zeros", kind: '0', mode: 0o644, pax: []string{fmt.Sprintf("size=%d", size)}}
 	var start bytes.Buffer
 	header.write(&start)

@@ -246,7 +246,7 @@ func zeros(t *testing.T, files, size int) (layer []byte, listed []File) {
 
 func TestWhatUnpacksToFarMoreThanItIsIsRefused(t *testing.T) {
 	useUnrated(t, 1<<20)
-	const text = "more than 100 bytes for each compressed one, and 1MiB beside, beyond the limit of 100; if that is as it should be, raise it: --limit ratio="
+	const text = "more than 100 bytes for each compressed one, and 1MiB beside, beyond the limit of 100; if that is as it should be, raise it with --limit ratio="
 	limits := limit.Limits{Ratio: 100}
 	// Two layers of 700 KiB: each may be, both together not. And 300 empty files.
 	half, listed := zeros(t, 10, 70<<10)
@@ -273,7 +273,7 @@ func TestWhatUnpacksToFarMoreThanItIsIsRefused(t *testing.T) {
 	refuses(t, NewListing(limits).Expect(names, sizes), text)
 	must(t, NewListing(limits).Expect(both, []int64{1, 3 << 12}))
 	refuses(t, NewListing(limit.Limits{Bytes: 1400<<10 - 1}).Expect(both, sizes), "more than 1433599 bytes")
-	refuses(t, NewListing(limit.Limits{Entries: 19}).Expect(both, sizes), "20 entries, beyond the limit of 19; if that is as it should be, raise it: --limit entries=")
+	refuses(t, NewListing(limit.Limits{Entries: 19}).Expect(both, sizes), "20 entries, beyond the limit of 19; if that is as it should be, raise it with --limit entries=")
 }
 
 // What two layers are beyond the ratio on the way does not add up otherwise when

@@ -195,5 +195,5 @@ func (l Limits) Exceeded(name, format string, args ...any) error {
 	if f.bytes {
 		text = Size(value)
 	}
-	return errdef.Errorf(errdef.ErrVerification, "%s, beyond the limit of %s; if that is as it should be, raise it: --limit %s=NUMBER", fmt.Sprintf(format, args...), text, name)
+	return errdef.Errorf(errdef.ErrVerification, "%s, beyond the limit of %s; if that is as it should be, raise it with --limit %s=NUMBER or %s", fmt.Sprintf(format, args...), text, name, EnvVar)
 }

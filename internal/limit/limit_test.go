@@ -56,7 +56,7 @@ func TestEachLimitCanBeSetAndIsNamedWhenItIsHit(t *testing.T) {
 			t.Errorf("%s is read as %+v, %v", f.example(), l, err)
 		}
 		err = Default.Exceeded(f.name, "it has %d", 7)
-		if !errors.Is(err, errdef.ErrVerification) || !strings.HasPrefix(err.Error(), "it has 7, beyond the limit of ") || !strings.HasSuffix(err.Error(), "--limit "+f.name+"=NUMBER") {
+		if !errors.Is(err, errdef.ErrVerification) || !strings.HasPrefix(err.Error(), "it has 7, beyond the limit of ") || !strings.HasSuffix(err.Error(), "--limit "+f.name+"=NUMBER or OCIPKG_LIMIT") {
 			t.Errorf("%s: %v", f.name, err)
 		}
 	}
