@@ -138,12 +138,12 @@ func names() []Case {
 	}
 	return []Case{
 		{Name: "twins in a package for Linux", Make: ours("linux", twins), Holds: says("xt_MARK.h=1", "xt_mark.h=2")},
-		{Name: "twins in a package for macOS", Make: ours("darwin", twins), Refused: says("xt_MARK.h", "xt_mark.h", "take for one")},
-		{Name: "twins in a package for Windows", Make: ours("windows", twins), Refused: says("xt_MARK.h", "xt_mark.h", "take for one")},
-		{Name: "twins in a package for no system", Make: ours("", twins), Refused: says("xt_MARK.h", "xt_mark.h", "take for one")},
+		{Name: "twins in a package for macOS", Make: ours("darwin", twins), Refused: says("xt_MARK.h", "xt_mark.h", "take for the same")},
+		{Name: "twins in a package for Windows", Make: ours("windows", twins), Refused: says("xt_MARK.h", "xt_mark.h", "take for the same")},
+		{Name: "twins in a package for no system", Make: ours("", twins), Refused: says("xt_MARK.h", "xt_mark.h", "take for the same")},
 		{Name: "twins in an image for Linux", Make: foreign("linux", twins), Holds: says("xt_MARK.h=1", "xt_mark.h=2")},
-		{Name: "twins in an image for macOS", Make: foreign("darwin", twins), Refused: says("take for one")},
-		{Name: "one letter composed in two ways, for macOS", Make: ours("darwin", composed), Refused: says("take for one")},
+		{Name: "twins in an image for macOS", Make: foreign("darwin", twins), Refused: says("take for the same")},
+		{Name: "one letter composed in two ways, for macOS", Make: ours("darwin", composed), Refused: says("take for the same")},
 		{Name: "one letter composed in two ways, for Linux", Make: ours("linux", composed), Holds: says("cafe\u0301=2", "caf\u00e9=1")},
 		{Name: "a device of Windows in a package for Linux", Make: ours("linux", device), Holds: says("include/aux.h=1")},
 		{Name: "a device of Windows in a package for Windows", Make: ours("windows", device), Refused: says("include/aux.h", "device on Windows")},

@@ -191,6 +191,9 @@ func (t *Tree) resolveDir(p string) (string, error) {
 		f, ok := t.files[next]
 		if !ok || !f.IsSymlink() {
 			at = next
+			if most := t.limits.Path; most > 0 && int64(len(at)) > most { // by way of links
+				return "", fmt.Errorf("the layer holds %q: %w", p, t.limits.Exceeded("path", "it leads to a path of more than %d bytes", most))
+			}
 			continue
 		}
 		if links++; links > maxLinks {

@@ -1,7 +1,6 @@
 package layer
 
 import (
-	"path"
 	"strings"
 	"unicode"
 
@@ -27,22 +26,33 @@ func CheckNames(files []File, os string) error {
 	if os == "" || os == "invalid" {
 		of = "that is for no system in particular"
 	}
-	seen := map[string]string{} // by what such a disk takes it for
-	dirs := map[string]bool{}
+	// Names are noted with the number of the directory that they are in, and not
+	// with their paths, which together are far longer than what is listed.
+	type place struct {
+		dir  int
+		name string // as such a disk takes it
+	}
+	type found struct {
+		number int
+		name   string
+	}
+	seen := map[place]found{}
 	for _, f := range files {
-		at := strings.TrimSuffix(f.Path, "/")
-		for p := at; p != "." && !dirs[p]; p = path.Dir(p) {
-			if p != at {
-				dirs[p] = true
+		dir := 0
+		for name := range strings.SplitSeq(strings.TrimSuffix(f.Path, "/"), "/") {
+			key := place{dir, folded(name)}
+			other, ok := seen[key]
+			switch {
+			case ok && other.name != name:
+				return errdef.Errorf(errdef.ErrVerification, "it holds %q, where there is %q already, which many disks take for the same as %q; no package %s may have both", f.Path, other.name, name, of)
+			case !ok:
+				if what := windowsMeaning(name, os); what != "" {
+					return errdef.Errorf(errdef.ErrVerification, "it holds %q, which %s; no package %s may have that", f.Path, what, of)
+				}
+				other = found{len(seen) + 1, name}
+				seen[key] = other
 			}
-			if what := windowsMeaning(path.Base(p), os); what != "" {
-				return errdef.Errorf(errdef.ErrVerification, "it holds %q, which %s; no package %s may have that", f.Path, what, of)
-			}
-			key := folded(p)
-			if other, ok := seen[key]; ok && other != p {
-				return errdef.Errorf(errdef.ErrVerification, "it holds %q and %q, which many disks take for one; no package %s may have both", other, p, of)
-			}
-			seen[key] = p
+			dir = other.number
 		}
 	}
 	return nil
