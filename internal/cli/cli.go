@@ -48,8 +48,9 @@ func CargoMain(args []string) int {
 }
 
 func run(program string, root *cobra.Command, args []string) int {
+	// Not given up at the end: a signal that comes then would end the process by
+	// itself, after the result was told.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	// A second Ctrl-C ends the program at once, whatever it hangs on.
 	context.AfterFunc(ctx, stop)
 	// Noted, so that a write into a closed pipe is an error to handle here and
@@ -66,7 +67,7 @@ func run(program string, root *cobra.Command, args []string) int {
 		return 0
 	}
 	if ctx.Err() != nil {
-		fmt.Fprintf(os.Stderr, "%s: interrupted; nothing half-made was left\n", program)
+		fmt.Fprintf(os.Stderr, "%s: interrupted; nothing half-made was left, and it can be run again\n", program)
 		return exitInterrupted
 	}
 	var cargo *publish.ExitError
