@@ -281,6 +281,54 @@ func TestARegistryThatFallsSilentIsAskedAgain(t *testing.T) {
 	s.wantTimes(t, "GET", 2)
 }
 
+// trickle serves content from where it is asked for, a few bytes at a time.
+func trickle(content string, bytes int, pause time.Duration) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var start int
+		w.Header().Set("Content-Length", fmt.Sprint(len(content)))
+		if _, err := fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-", &start); err == nil {
+			w.Header().Set("Content-Length", fmt.Sprint(len(content)-start))
+			w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", start, len(content)-1, len(content)))
+			w.WriteHeader(http.StatusPartialContent)
+		}
+		for rest := content[start:]; rest != ""; {
+			n := min(bytes, len(rest))
+			if _, err := io.WriteString(w, rest[:n]); err != nil {
+				return
+			}
+			w.(http.Flusher).Flush()
+			rest = rest[n:]
+			select {
+			case <-r.Context().Done():
+				return
+			case <-time.After(pause):
+			}
+		}
+	}
+}
+
+func TestARegistryThatGivesAFewBytesAtATimeIsAsGoodAsSilent(t *testing.T) {
+	setFor(t, &stallWait, shortly)
+	content := noise(300 << 10)
+	s := serve(t, map[string]http.HandlerFunc{"/v2/": trickle(content, 1, shortly/20)})
+	_, err := fetch(t, repo(t, s.host, Options{}), blobOf(content))
+	wantError(t, err, errdef.ErrNetwork, s.host+" fell silent", "try again later")
+	s.wantTimes(t, "GET", maxRetries+1)
+}
+
+func TestADownloadMayTakeAnyTimeAsLongAsBytesMove(t *testing.T) {
+	setFor(t, &stallWait, 5*shortly)
+	setFor(t, &answerWait, 5*shortly)
+	content := noise(30 * stallLeast)
+	start := time.Now()
+	s := serve(t, map[string]http.HandlerFunc{"/v2/": trickle(content, stallLeast, shortly/2)})
+	wantFetched(t, repo(t, s.host, Options{}), content)
+	if took := time.Since(start); took < 2*stallWait {
+		t.Errorf("it took %v, which shows nothing", took)
+	}
+	s.wantTimes(t, "GET", 1)
+}
+
 func TestTheTimeThatAReaderTakesIsNotCounted(t *testing.T) {
 	const patient = 5 * shortly // or a busy machine counts as a silent peer
 	setFor(t, &stallWait, patient)

@@ -8,12 +8,17 @@ import (
 	"time"
 )
 
-// How long a peer may be silent.
+// How long a peer may be silent. A download as a whole may take any time.
 var (
 	answerWait = 2 * time.Minute  // before it answers
 	stallWait  = time.Minute      // while bytes move
 	commitWait = 10 * time.Minute // after an upload: some registries copy it then
 )
+
+// stallLeast is how many bytes of an answer must come in stallWait: a peer that
+// gives fewer is as good as silent. It is 68 bytes a second, which any line that
+// is of use brings to each of the downloads on it.
+const stallLeast = 4 << 10
 
 // errStalled says that a peer was silent for too long.
 var errStalled error = stalledError{}
@@ -43,7 +48,7 @@ func (p *patience) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	resp.Request = req
-	resp.Body = &watchedBody{resp.Body, ctx, timer, cancel}
+	resp.Body = &watchedBody{ReadCloser: resp.Body, ctx: ctx, timer: timer, cancel: cancel, left: stallWait}
 	return resp, nil
 }
 
@@ -80,12 +85,22 @@ type watchedBody struct {
 	ctx    context.Context
 	timer  *time.Timer
 	cancel context.CancelCauseFunc
+
+	left time.Duration // of waiting, in which stallLeast bytes are to come
+	came int64         // bytes of these
 }
 
 func (b *watchedBody) Read(p []byte) (int, error) {
-	b.timer.Reset(stallWait)
+	start := time.Now()
+	b.timer.Reset(b.left)
 	n, err := b.ReadCloser.Read(p)
 	b.timer.Stop()
+	b.came += int64(n)
+	if b.came >= stallLeast {
+		b.came, b.left = 0, stallWait
+	} else {
+		b.left = max(0, b.left-time.Since(start))
+	}
 	if err != nil && err != io.EOF {
 		err = stallOr(b.ctx, err)
 	}
