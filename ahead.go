@@ -171,19 +171,25 @@ func (e *early) read(blob io.Reader, size int64) {
 	}
 }
 
-// Fetch gives a blob: what has come of it where it was asked for, to the first
-// who wants it.
-func (a *ahead) Fetch(ctx context.Context, desc Descriptor) (io.ReadCloser, error) {
+// take gives a blob that was asked for, to who wants it now; nil when it was not.
+func (a *ahead) take(desc Descriptor) *early {
 	a.mu.Lock()
+	defer a.mu.Unlock()
 	e := a.asked[desc.Digest]
 	delete(a.asked, desc.Digest)
 	for i, next := range a.queue {
-		if next.Digest == desc.Digest { // it is wanted now
+		if next.Digest == desc.Digest {
 			a.queue = append(a.queue[:i:i], a.queue[i+1:]...)
 			break
 		}
 	}
-	a.mu.Unlock()
+	return e
+}
+
+// Fetch gives a blob: what has come of it where it was asked for, to the first
+// who wants it.
+func (a *ahead) Fetch(ctx context.Context, desc Descriptor) (io.ReadCloser, error) {
+	e := a.take(desc)
 	if e == nil {
 		return a.from.Fetch(ctx, desc)
 	}
@@ -202,6 +208,20 @@ func (a *ahead) Fetch(ctx context.Context, desc Descriptor) (io.ReadCloser, erro
 	}
 	return &earlyReader{of: a, early: e}, nil
 }
+
+// FetchFrom is Fetch without the first bytes, of a blob that is too large to be
+// read ahead.
+func (a *ahead) FetchFrom(ctx context.Context, desc Descriptor, offset int64) (io.ReadCloser, error) {
+	if offset == 0 {
+		return a.Fetch(ctx, desc)
+	}
+	if e := a.take(desc); e != nil {
+		a.running.Go(func() { <-e.ready; a.drop(e) })
+	}
+	return artifact.FetchFrom(ctx, a.from, desc, offset)
+}
+
+func (a *ahead) InOneStream() bool { return artifact.InOneStream(a.from) }
 
 // drop gives back what a blob holds.
 func (a *ahead) drop(e *early) {

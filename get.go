@@ -314,7 +314,7 @@ func choiceOf(chosen artifact.Choice, target Platform) Choice {
 // install brings a package into the store. What it consists of is asked for at
 // once when that is known.
 func (c *Client) install(ctx context.Context, from artifact.Fetcher, desc Descriptor, raw []byte, of Platform, force bool) (*store.Package, error) {
-	return c.installFrom(ctx, from, desc, raw, of, force, func(ctx context.Context, from artifact.Fetcher, manifest ocispec.Manifest) install.FetchCloser {
+	return c.installFrom(ctx, from, desc, raw, of, force, true, func(ctx context.Context, from artifact.Fetcher, manifest ocispec.Manifest) install.FetchCloser {
 		known := c.has("") // the config is fetched
 		if force {
 			known = func(Descriptor) bool { return false }
@@ -323,7 +323,7 @@ func (c *Client) install(ctx context.Context, from artifact.Fetcher, desc Descri
 	})
 }
 
-func (c *Client) installFrom(ctx context.Context, from artifact.Fetcher, desc Descriptor, raw []byte, of Platform, force bool, look func(context.Context, artifact.Fetcher, ocispec.Manifest) install.FetchCloser) (*store.Package, error) {
+func (c *Client) installFrom(ctx context.Context, from artifact.Fetcher, desc Descriptor, raw []byte, of Platform, force, resume bool, look func(context.Context, artifact.Fetcher, ocispec.Manifest) install.FetchCloser) (*store.Package, error) {
 	if !force {
 		if p, err := c.store.Package(desc.Digest.String()); err == nil && c.store.Use(p.Digest) {
 			return p, nil
@@ -342,6 +342,7 @@ func (c *Client) installFrom(ctx context.Context, from artifact.Fetcher, desc De
 	}
 	return install.Package(ctx, c.store, from, desc, raw, install.Options{
 		Replace:  force,
+		Resume:   resume,
 		Platform: of,
 		Ahead:    look,
 		Derive: func(tree *os.Root) (*cps.Package, error) {
@@ -394,7 +395,7 @@ func (c *Client) load(ctx context.Context, source string, options GetOptions) (*
 	if err != nil {
 		return nil, err
 	}
-	p, err := c.installFrom(ctx, l, desc, manifest, of, options.Force, nil)
+	p, err := c.installFrom(ctx, l, desc, manifest, of, options.Force, false, nil)
 	if err == nil {
 		err = c.keep(ctx, top, raw)
 	}

@@ -257,3 +257,9 @@ func (s stored) Fetch(ctx context.Context, desc Descriptor) (io.ReadCloser, erro
 	}
 	return s.Fetcher.Fetch(ctx, desc)
 }
+
+func (s stored) FetchFrom(ctx context.Context, desc Descriptor, offset int64) (io.ReadCloser, error) {
+	return artifact.FetchFrom(ctx, s.Fetcher, desc, offset)
+}
+
+func (s stored) InOneStream() bool { return artifact.InOneStream(s.Fetcher) }

@@ -116,7 +116,7 @@ func (c *Client) installLockedFrom(ctx context.Context, from manifestFetcher, b 
 		if err != nil {
 			return err
 		}
-		_, err = c.installFrom(ctx, stored{blobs, c.store}, desc, raw, b.build.Platform, false, nil)
+		_, err = c.installFrom(ctx, stored{blobs, c.store}, desc, raw, b.build.Platform, false, true, nil)
 		return err
 	})
 	return group.Wait()

@@ -55,12 +55,19 @@ type meteredFetcher struct {
 }
 
 func (f *meteredFetcher) Fetch(ctx context.Context, desc Descriptor) (io.ReadCloser, error) {
-	blob, err := f.Fetcher.Fetch(ctx, desc)
+	return f.FetchFrom(ctx, desc, 0)
+}
+
+func (f *meteredFetcher) FetchFrom(ctx context.Context, desc Descriptor, offset int64) (io.ReadCloser, error) {
+	blob, err := artifact.FetchFrom(ctx, f.Fetcher, desc, offset)
 	if err != nil {
 		return nil, err
 	}
+	f.add(offset)
 	return struct {
 		io.Reader
 		io.Closer
 	}{f.reader(blob), blob}, nil
 }
+
+func (f *meteredFetcher) InOneStream() bool { return artifact.InOneStream(f.Fetcher) }

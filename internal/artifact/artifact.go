@@ -44,6 +44,39 @@ type Fetcher interface {
 	Fetch(ctx context.Context, desc ocispec.Descriptor) (io.ReadCloser, error)
 }
 
+// Resumer is a [Fetcher] that may give the rest of a blob.
+type Resumer interface {
+	Fetcher
+	// FetchFrom is Fetch without the first bytes of the blob.
+	FetchFrom(ctx context.Context, desc ocispec.Descriptor, offset int64) (io.ReadCloser, error)
+	// InOneStream has blobs fetched from their beginning in one answer from now on,
+	// after what came in parts was not what it should be. It tells whether that
+	// makes a difference.
+	InOneStream() bool
+}
+
+// FetchFrom is [Resumer.FetchFrom] for any fetcher.
+func FetchFrom(ctx context.Context, from Fetcher, desc ocispec.Descriptor, offset int64) (io.ReadCloser, error) {
+	if r, ok := from.(Resumer); ok {
+		return r.FetchFrom(ctx, desc, offset)
+	}
+	blob, err := from.Fetch(ctx, desc)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := io.CopyN(io.Discard, blob, offset); err != nil {
+		blob.Close()
+		return nil, err
+	}
+	return blob, nil
+}
+
+// InOneStream is [Resumer.InOneStream] for any fetcher.
+func InOneStream(from Fetcher) bool {
+	r, ok := from.(Resumer)
+	return ok && r.InOneStream()
+}
+
 // Package is a manifest with its config.
 type Package struct {
 	Descriptor  ocispec.Descriptor // of the manifest

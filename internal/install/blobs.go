@@ -50,10 +50,16 @@ func blobPath(of *store.Store, d digest.Digest) string {
 	return of.Path("blobs", d.Algorithm().String(), d.Encoded())
 }
 
-// Sweep removes what killed processes left in tmp/. What a living one works on
-// is kept: it holds the lock of that name.
-func Sweep(in *store.Store) {
+// Sweep removes what killed processes left in tmp/, and what of packages did not
+// come whole. What a living one works on is kept: it holds the lock of that name.
+func Sweep(in *store.Store) { sweep(in, 0) }
+
+// sweep is Sweep that leaves what came of packages for a while.
+func sweep(in *store.Store, kept time.Duration) {
 	for _, entry := range inTmp(in) {
+		if info, err := os.Lstat(in.Path("tmp", entry)); err == nil && time.Since(info.ModTime()) < kept && partial(in, entry) {
+			continue
+		}
 		lock, err := in.TryLock(lockOf(entry), false)
 		if err != nil {
 			continue
@@ -106,7 +112,7 @@ func inTmp(in *store.Store) []string {
 
 // lockOf gives the name of the lock that is held on something in tmp/.
 func lockOf(entry string) string {
-	return strings.TrimSuffix(strings.TrimSuffix(entry, store.FileSuffix), oldSuffix)
+	return strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(entry, store.FileSuffix), oldSuffix), partSuffix)
 }
 
 // placeOf gives the directory of the package that something in tmp/ was taken

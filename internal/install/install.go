@@ -35,6 +35,9 @@ type Options struct {
 	// Platform is what the index that led here says of the package; it serves
 	// packages whose config says nothing.
 	Platform platform.Platform
+	// Resume keeps what has come when a package does not come whole for lack of
+	// its source, for the next call for it.
+	Resume bool
 	// Derive makes the link description of a package that brings none from
 	// its unpacked tree. Nil derives nothing.
 	Derive func(tree *os.Root) (*cps.Package, error)
@@ -59,6 +62,7 @@ type installer struct {
 	from artifact.Fetcher
 	Options
 	owners owners
+	resume resume
 }
 
 // Package makes sure that the package whose manifest desc names is in the
@@ -67,7 +71,7 @@ type installer struct {
 // bytes of the manifest are fetched where they are nil.
 func Package(ctx context.Context, to *store.Store, from artifact.Fetcher, desc ocispec.Descriptor, raw []byte, options Options) (*store.Package, error) {
 	digest := desc.Digest.String()
-	Sweep(to)
+	sweep(to, keptFor)
 	if !options.Replace {
 		if p, err := used(to, digest); !errors.Is(err, errdef.ErrNotFound) {
 			return p, err
@@ -88,24 +92,54 @@ func Package(ctx context.Context, to *store.Store, from artifact.Fetcher, desc o
 			return nil, err
 		}
 	}
-	if options.Ahead != nil {
-		manifest, err := artifact.ParseManifest(raw)
-		if err != nil {
-			return nil, fmt.Errorf("manifest %s: %w", desc.Digest, err)
+	in := &installer{Store: to, lock: lock, from: from, Options: options}
+	for {
+		err = in.bring(ctx, desc, raw)
+		if err == nil || ctx.Err() != nil || !in.again(err) {
+			break
 		}
-		ahead := options.Ahead(ctx, from, manifest)
-		defer ahead.Close()
-		from = ahead
 	}
-	pkg, err := artifact.OpenManifest(ctx, from, desc, raw)
+	in.finish(ctx, err)
 	if err != nil {
 		return nil, err
 	}
-	in := &installer{Store: to, lock: lock, from: from, Options: options}
-	if err := in.unpack(ctx, pkg); err != nil {
-		return nil, fmt.Errorf("unpack %s: %w", digest, err)
-	}
 	return used(to, digest)
+}
+
+// bring fetches and unpacks the package of a manifest, as far as an earlier try
+// has not done that.
+func (in *installer) bring(ctx context.Context, desc ocispec.Descriptor, raw []byte) error {
+	in.takeUp()
+	manifest, err := artifact.ParseManifest(raw)
+	if err != nil {
+		return fmt.Errorf("manifest %s: %w", desc.Digest, err)
+	}
+	var pkg *artifact.Package
+	if in.resume.found() {
+		if pkg, err = artifact.OpenManifest(ctx, in.from, desc, raw); err != nil {
+			return err
+		}
+		if pkg.ListsFiles() {
+			if err := in.check(ctx, len(manifest.Layers), pkg.Config.Files); err != nil {
+				return err
+			}
+		}
+	}
+	from := in.from
+	if in.Ahead != nil {
+		ahead := in.Ahead(ctx, from, in.resume.missing(manifest))
+		defer ahead.Close()
+		from = ahead
+	}
+	if pkg == nil {
+		if pkg, err = artifact.OpenManifest(ctx, from, desc, raw); err != nil {
+			return err
+		}
+	}
+	if err := in.unpack(ctx, from, pkg); err != nil {
+		return fmt.Errorf("unpack %s: %w", desc.Digest, err)
+	}
+	return nil
 }
 
 // used gives a package that the store has, and notes that it is in use.
@@ -118,12 +152,17 @@ func used(in *store.Store, digest string) (*store.Package, error) {
 }
 
 // unpack makes the package under tmp/ and moves it into place.
-func (in *installer) unpack(ctx context.Context, pkg *artifact.Package) (err error) {
+func (in *installer) unpack(ctx context.Context, from artifact.Fetcher, pkg *artifact.Package) (err error) {
 	staging := in.Path("tmp", in.lock.Name())
 	if err := errors.Join(layer.Remove(staging), in.Mkdir("tmp", in.lock.Name(), "root")); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, layer.Remove(staging)) }()
+	defer func() {
+		if err != nil {
+			in.putAside(staging)
+		}
+		err = errors.Join(err, layer.Remove(staging))
+	}()
 	root, err := os.OpenRoot(filepath.Join(staging, "root"))
 	if err != nil {
 		return err
@@ -137,7 +176,7 @@ func (in *installer) unpack(ctx context.Context, pkg *artifact.Package) (err err
 		listing = sync.OnceValues(func() ([]byte, error) { return artifact.MarshalFiles(pkg.Config.Files) })
 		go listing() // while they are unpacked
 	}
-	files, err = in.fill(ctx, tree, pkg)
+	files, err = in.fill(ctx, from, tree, pkg)
 	if err != nil {
 		return err
 	}
@@ -166,17 +205,19 @@ func (in *installer) unpack(ctx context.Context, pkg *artifact.Package) (err err
 }
 
 // fill puts the package's files into the tree and lists them.
-func (in *installer) fill(ctx context.Context, tree *layer.Tree, pkg *artifact.Package) ([]layer.File, error) {
+func (in *installer) fill(ctx context.Context, from artifact.Fetcher, tree *layer.Tree, pkg *artifact.Package) ([]layer.File, error) {
 	layers, err := pkg.Layers()
 	if err != nil {
 		return nil, err
 	}
 	if pkg.ListsFiles() {
-		return pkg.Config.Files, in.expand(ctx, tree, pkg, layers)
+		return pkg.Config.Files, in.expand(ctx, from, tree, pkg, layers)
 	}
 	// Each layer may change what those before it brought.
 	for i, l := range layers {
-		if err := apply(ctx, tree, in.from, l, i); err != nil {
+		// What is kept of it is kept until all are there: its files alone are not
+		// known for it.
+		if err := apply(ctx, tree, in.kept(from, i, l.Descriptor), l, i); err != nil {
 			return nil, fmt.Errorf("layer %s: %w", l.Descriptor.Digest, err)
 		}
 	}
@@ -190,7 +231,7 @@ func (in *installer) fill(ctx context.Context, tree *layer.Tree, pkg *artifact.P
 
 // expand unpacks layers that are independent of each other, in parallel. Those
 // that another package in the store has are taken from there.
-func (in *installer) expand(ctx context.Context, tree *layer.Tree, pkg *artifact.Package, layers []artifact.Layer) error {
+func (in *installer) expand(ctx context.Context, from artifact.Fetcher, tree *layer.Tree, pkg *artifact.Package, layers []artifact.Layer) error {
 	content, err := pkg.Content(layers, tree)
 	if err != nil {
 		return err
@@ -201,18 +242,23 @@ func (in *installer) expand(ctx context.Context, tree *layer.Tree, pkg *artifact
 	fetch := func(i int) {
 		l := layers[i]
 		workers.Go(func() error {
-			err := artifact.ReadLayer(ctx, in.from, l, func(r io.Reader) error {
+			err := artifact.ReadLayer(ctx, in.kept(from, i, l.Descriptor), l, func(r io.Reader) error {
 				return tree.Expand(ctx, r, l.Compression, content[i])
 			})
 			if err != nil {
 				return fmt.Errorf("layer %s: %w", l.Descriptor.Digest, err)
 			}
+			in.resume.arrived(i, l.Descriptor.Size)
 			return nil
 		})
 	}
 	var owned, fresh []int
 	refused := make(chan int, len(layers))
+	in.resume.adopt(tree, content)
 	for i, l := range layers {
+		if in.resume.has(i) {
+			continue
+		}
 		if len(in.ownersOf(l.Descriptor.Digest)) > 0 {
 			owned = append(owned, i)
 		} else {

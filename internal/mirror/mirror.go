@@ -46,7 +46,7 @@ type repository interface {
 }
 
 // Source reads one repository from its mirrors, and from itself. It is an
-// [artifact.Fetcher].
+// [artifact.Resumer].
 type Source struct {
 	mirrors *Mirrors
 	rule    Rule
@@ -256,12 +256,27 @@ func (s *Source) Manifest(ctx context.Context, tagOrDigest string) (desc ocispec
 }
 
 // Fetch gives a blob or manifest; whoever reads it verifies it.
-func (s *Source) Fetch(ctx context.Context, desc ocispec.Descriptor) (blob io.ReadCloser, err error) {
+func (s *Source) Fetch(ctx context.Context, desc ocispec.Descriptor) (io.ReadCloser, error) {
+	return s.FetchFrom(ctx, desc, 0)
+}
+
+// FetchFrom is Fetch without the first bytes of the blob, which may have come from
+// another place.
+func (s *Source) FetchFrom(ctx context.Context, desc ocispec.Descriptor, offset int64) (blob io.ReadCloser, err error) {
 	err = s.ask(ctx, "fetch "+desc.Digest.String()+" of "+s.ref.Name(), func(p repository) error {
-		blob, err = p.Fetch(ctx, desc)
+		blob, err = artifact.FetchFrom(ctx, p, desc, offset)
 		return err
 	})
 	return blob, err
+}
+
+// InOneStream is [registry.Repository.InOneStream] for all places.
+func (s *Source) InOneStream() bool {
+	differs := s.origin.InOneStream()
+	for _, p := range s.order() {
+		differs = artifact.InOneStream(p.repository) || differs
+	}
+	return differs
 }
 
 // Referrers lists what refers to desc, wherever it is. A place that cannot say

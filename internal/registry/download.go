@@ -24,7 +24,12 @@ import (
 // as many are read as [Options] allow, so that nobody may wait for one with
 // another in hand. It is to be closed.
 func (r *Repository) Fetch(ctx context.Context, desc ocispec.Descriptor) (io.ReadCloser, error) {
-	d := &download{ctx: ctx, repo: r, desc: desc}
+	return r.FetchFrom(ctx, desc, 0)
+}
+
+// FetchFrom is [Repository.Fetch] for who has the bytes up to an offset already.
+func (r *Repository) FetchFrom(ctx context.Context, desc ocispec.Descriptor, offset int64) (io.ReadCloser, error) {
+	d := &download{ctx: ctx, repo: r, desc: desc, offset: offset, broken: offset, whole: r.oneStream.Load()}
 	if ctx.Value(connected{}) == nil {
 		if err := r.client.room.Connect(ctx); err != nil {
 			return nil, err
@@ -229,6 +234,9 @@ func (d *download) request() (usable bool, err error) {
 		header.Set("Range", fmt.Sprintf("bytes=%d-%d", d.offset, d.desc.Size-1))
 	}
 	resp, err := d.repo.ask(d.ctx, http.MethodGet, pathOf(d.desc), header)
+	if err == nil && resp.StatusCode == http.StatusPartialContent {
+		d.repo.gaveParts.Store(true)
+	}
 	switch code := statusOf(err); {
 	case ranged && (code == http.StatusRequestedRangeNotSatisfiable || code == http.StatusBadRequest || code == http.StatusNotImplemented):
 		return false, nil

@@ -203,6 +203,7 @@ func (p *parts) request(one *part) error {
 		resp.ContentLength >= 0 && resp.ContentLength != last-first+1 {
 		return errNoParts
 	}
+	p.repo.gaveParts.Store(true)
 	for one.filled < one.size {
 		chunk := one.chunks[one.filled/ChunkSize]
 		at := one.filled % ChunkSize

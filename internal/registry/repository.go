@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -23,11 +24,20 @@ import (
 	"github.com/ocipkg/ocipkg/internal/limit"
 )
 
-// Repository is one repository of a registry. It is an [artifact.Fetcher].
+// Repository is one repository of a registry. It is an [artifact.Resumer].
 type Repository struct {
 	name   string // registry/repository
 	client *Client
 	remote *remote.Repository
+
+	gaveParts, oneStream atomic.Bool
+}
+
+// InOneStream has blobs fetched from their beginning in one answer from now on:
+// a registry may say that it sends the part that was asked for, and send another.
+// It tells whether parts were fetched before.
+func (r *Repository) InOneStream() bool {
+	return r.gaveParts.Load() && !r.oneStream.Swap(true)
 }
 
 func (r *Repository) registry() string { return r.remote.Reference.Registry }
