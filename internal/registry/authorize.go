@@ -81,6 +81,7 @@ func (a *authorizer) Do(req *http.Request) (*http.Response, error) {
 	if a.client.options.Offline {
 		return nil, errOffline
 	}
+	noteUpload(req)
 	resp, err := a.overTLS(req)
 	if err != nil {
 		return nil, err

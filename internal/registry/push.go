@@ -29,11 +29,13 @@ const (
 
 // PushBlob sends a blob unless the registry has it, and tells how it came to be
 // there. Where from is not nil, and is in the same registry, that is asked first
-// to take the blob from there. An upload that breaks starts again, from a reader
-// that open gives anew; an error of that reader is final.
+// to take the blob from there. An upload that breaks is continued where the
+// registry says that it has come to, or starts again, from a reader that open
+// gives anew; an error of that reader is final.
 func (r *Repository) PushBlob(ctx context.Context, desc ocispec.Descriptor, from *Repository, open func() (io.ReadCloser, error)) (Arrival, error) {
 	ctx = forWriting(ctx, r.remote.Reference)
-	renewed := false
+	upload := &session{}
+	renewed, reached := false, int64(0)
 	for attempt := 0; ; attempt++ {
 		// An upload whose answer was lost may have been whole.
 		if ok, err := r.Exists(ctx, desc); err != nil {
@@ -46,7 +48,17 @@ func (r *Repository) PushBlob(ctx context.Context, desc ocispec.Descriptor, from
 		if attempt > 0 {
 			from = nil
 		}
-		arrival, err := r.upload(ctx, desc, from, open)
+		arrival, err := Sent, errForgotten
+		if upload.promising() {
+			var offset int64
+			if offset, err = r.resume(ctx, upload, desc, open); offset-reached >= progress {
+				reached, attempt = offset, 0
+			}
+		}
+		if err == errForgotten {
+			upload.restart()
+			arrival, err = r.upload(ctx, upload, desc, from, open)
+		}
 		if err == nil {
 			return arrival, nil
 		}
@@ -56,6 +68,9 @@ func (r *Repository) PushBlob(ctx context.Context, desc ocispec.Descriptor, from
 			wait = max(wait, busy.wait)
 		}
 		worth := breaksUpload(err)
+		if !worth {
+			upload.restart()
+		}
 		if !worth && !renewed {
 			renewed = endsSession(err)
 			worth = renewed
@@ -97,7 +112,8 @@ func endsSession(err error) bool {
 // takes the same request for the start of an upload; one that refuses it, which
 // may be for its account alone, gets a request without.
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#mounting-a-blob-from-another-repository
-func (r *Repository) upload(ctx context.Context, desc ocispec.Descriptor, from *Repository, open func() (io.ReadCloser, error)) (Arrival, error) {
+func (r *Repository) upload(ctx context.Context, s *session, desc ocispec.Descriptor, from *Repository, open func() (io.ReadCloser, error)) (Arrival, error) {
+	ctx = context.WithValue(ctx, sessionKey{}, s)
 	var read *source
 	content := func() (io.ReadCloser, error) {
 		reader, err := open()
@@ -125,6 +141,7 @@ func (r *Repository) upload(ctx context.Context, desc ocispec.Descriptor, from *
 		return Had, err
 	}
 	defer read.Close()
+	s.reached(read.count())
 	if readErr := read.failure(); readErr != nil {
 		return Had, &explained{readErr}
 	}
@@ -137,6 +154,7 @@ func (r *Repository) upload(ctx context.Context, desc ocispec.Descriptor, from *
 type source struct {
 	mu     sync.Mutex
 	reader io.ReadCloser // nil when closed
+	n      int64         // bytes that were read
 	err    error
 }
 
@@ -147,10 +165,17 @@ func (s *source) Read(p []byte) (int, error) {
 		return 0, http.ErrBodyReadAfterClose
 	}
 	n, err := s.reader.Read(p)
+	s.n += int64(n)
 	if err != nil && err != io.EOF {
 		s.err = err
 	}
 	return n, err
+}
+
+func (s *source) count() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.n
 }
 
 func (s *source) failure() error {
