@@ -152,6 +152,8 @@ func explainNetwork(host string, err error) error {
 		return errdef.Errorf(errdef.ErrNetwork, "the certificate of %s is not good: %w; have it mended, or give --insecure=%s", host, cert.Err, host)
 	case errors.As(err, &record), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
 		return errdef.Errorf(errdef.ErrNetwork, "%s does not speak TLS; if it is meant to be so, give --plain-http=%s", host, host)
+	case strings.Contains(err.Error(), "stopped after 10 redirects"):
+		return errdef.Errorf(errdef.ErrNetwork, "%s sends from one place to another without end (%w); try again later, or tell its operator", host, err)
 	case errors.Is(err, errStalled):
 		return errdef.Errorf(errdef.ErrNetwork, "%s fell silent; try again later", host)
 	case errors.As(err, &op) && op.Op == "dial":

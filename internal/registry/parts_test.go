@@ -96,6 +96,63 @@ func TestASlowDownloadGoesOnInParts(t *testing.T) {
 	}
 }
 
+// What is wrong with parts that say what they should is found out by who verifies
+// the whole: it then comes in one stream.
+func TestARegistryThatLiesAboutLaterPartsIsReadInOneStream(t *testing.T) {
+	inParts(t)
+	var told atomic.Int32
+	s := serve(t, map[string]http.HandlerFunc{"/v2/": func(w http.ResponseWriter, r *http.Request) {
+		if told.Load() > 0 {
+			if ranged := r.Header.Get("Range"); ranged != "" {
+				t.Errorf("asked for %s, after parts were not what they should be", ranged)
+			}
+			ignoringRanges(w, r, large())
+			return
+		}
+		onlyStart(func(w http.ResponseWriter, r *http.Request) {
+			var first, last int
+			fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-%d", &first, &last)
+			body := []byte(large()[first : last+1])
+			if first > 600<<10 {
+				body[0] ^= 1
+			}
+			w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", first, last, len(large())))
+			w.WriteHeader(http.StatusPartialContent)
+			w.Write(body)
+		})(w, r)
+	}})
+	r := repo(t, s.host, Options{})
+	if r.InOneStream() {
+		t.Error("no part was fetched, and one stream would be another thing")
+	}
+	if got, err := fetch(t, r, blobOf(large())); err != nil || got == large() {
+		t.Fatalf("the lie did not arrive (%v)", err)
+	}
+	if !r.InOneStream() || r.InOneStream() {
+		t.Error("it is to make a difference once")
+	}
+	told.Store(1)
+	wantFetched(t, r, large())
+	wantIdle(t, r)
+}
+
+func TestTheRestOfABlobIsFetched(t *testing.T) {
+	content := noise(300 << 10)
+	for name, handler := range map[string]func(http.ResponseWriter, *http.Request, string){"ranges": inRanges, "none": ignoringRanges, "refused": refusingRanges(416)} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, map[string]http.HandlerFunc{"/v2/": breaking(1, 80<<10, content, handler)})
+			body, err := repo(t, s.host, Options{}).FetchFrom(t.Context(), blobOf(content), 100<<10)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer body.Close()
+			if got, err := io.ReadAll(body); err != nil || string(got) != content[100<<10:] {
+				t.Errorf("read %d bytes that are another thing (%v)", len(got), err)
+			}
+		})
+	}
+}
+
 func TestADownloadOverHTTP2GoesOnInPartsOverOtherConnections(t *testing.T) {
 	inParts(t)
 	s := serveTLS(t, map[string]http.HandlerFunc{"/v2/": onlyStart(func(w http.ResponseWriter, r *http.Request) {
