@@ -41,6 +41,7 @@ soak:
 	go test -race -count=5 ./...
 	cd e2e && go test -count=5 -timeout 60m ./...
 	cd e2e && OCIPKG_SOAK=1 go test -count=1 -timeout 60m ./detection ./upkeep
+	cd e2e && OCIPKG_SOAK=1 go test -count=1 -timeout 60m -run KeepBreaking ./robustness
 
 fuzz:
 	./scripts/fuzz $(TIME)

@@ -15,16 +15,18 @@ import (
 // published is a package in a docker-registry, behind a proxy for faults, and
 // a user who has not got it.
 type published struct {
-	proxy  *registrytest.Registry
-	name   string
-	digest string
-	want   tree.Tree
-	user   *program.Session
+	registry *registrytest.Registry
+	proxy    *registrytest.Registry
+	name     string
+	digest   string
+	want     tree.Tree
+	user     *program.Session
 }
 
 func publish(t *testing.T, size int64) *published {
 	t.Helper()
-	p := &published{proxy: registrytest.StartProxy(t, registrytest.StartDistribution(t, registrytest.Options{}))}
+	p := &published{registry: registrytest.StartDistribution(t, registrytest.Options{})}
+	p.proxy = registrytest.StartProxy(t, p.registry)
 	p.name = p.proxy.Host + "/acme/library:1"
 	producer := program.New(t, program.Options{})
 	p.want = makePackage(t, producer, size)

@@ -50,11 +50,14 @@ func blobPath(of *store.Store, d digest.Digest) string {
 	return of.Path("blobs", d.Algorithm().String(), d.Encoded())
 }
 
-// Sweep removes what killed processes left in tmp/, and what of packages did not
-// come whole. What a living one works on is kept: it holds the lock of that name.
-func Sweep(in *store.Store) { sweep(in, 0) }
+// Sweep removes what killed processes left in tmp/, but for what came of packages
+// lately: another try may go on with it. What a living one works on is kept, too:
+// it holds the lock of that name.
+func Sweep(in *store.Store) { sweep(in, keptFor) }
 
-// sweep is Sweep that leaves what came of packages for a while.
+// SweepAll is Sweep that keeps only what a living process works on.
+func SweepAll(in *store.Store) { sweep(in, 0) }
+
 func sweep(in *store.Store, kept time.Duration) {
 	for _, entry := range inTmp(in) {
 		if info, err := os.Lstat(in.Path("tmp", entry)); err == nil && time.Since(info.ModTime()) < kept && partial(in, entry) {
@@ -73,7 +76,7 @@ func sweep(in *store.Store, kept time.Duration) {
 	}
 }
 
-// Leftovers lists what [Sweep] would remove for good, by its names in tmp/, and
+// Leftovers lists what [SweepAll] would remove for good, by its names in tmp/, and
 // changes nothing.
 func Leftovers(in *store.Store) []string {
 	var left []string

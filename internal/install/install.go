@@ -71,7 +71,7 @@ type installer struct {
 // bytes of the manifest are fetched where they are nil.
 func Package(ctx context.Context, to *store.Store, from artifact.Fetcher, desc ocispec.Descriptor, raw []byte, options Options) (*store.Package, error) {
 	digest := desc.Digest.String()
-	sweep(to, keptFor)
+	Sweep(to)
 	if !options.Replace {
 		if p, err := used(to, digest); !errors.Is(err, errdef.ErrNotFound) {
 			return p, err

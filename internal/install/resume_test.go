@@ -349,7 +349,7 @@ func TestWhatCameIsKeptForADayOrUntilThePrune(t *testing.T) {
 		if left := leftovers(t, s); len(left) > 0 == old {
 			t.Errorf("after a day %v, left in tmp: %v", old, left)
 		}
-		install.Sweep(s)
+		install.SweepAll(s)
 		if left := leftovers(t, s); len(left) > 0 {
 			t.Errorf("after a prune, left in tmp: %v", left)
 		}

@@ -112,7 +112,7 @@ func (p *pruner) pruneLeftovers() error {
 		p.removed.Leftovers++
 	}
 	if !p.dry {
-		install.Sweep(p.store)
+		install.SweepAll(p.store)
 	}
 	return nil
 }
