@@ -225,3 +225,31 @@ func TestAnnotationsAreThoseOfTheManifestOrOfOldRust(t *testing.T) {
 		}
 	}
 }
+
+// endless is a layer without an end, as a large file is to who waits for it.
+type endless struct{ read int }
+
+func (e *endless) Fetch(context.Context, ocispec.Descriptor) (io.ReadCloser, error) {
+	return io.NopCloser(e), nil
+}
+
+func (e *endless) Read(p []byte) (int, error) {
+	e.read += len(p)
+	return len(p), nil
+}
+
+func TestALayerThatIsReadEndsWithTheContext(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	from := &endless{}
+	err := ReadLayer(ctx, from, Layer{Descriptor: ocispec.Descriptor{Digest: digest.FromString("x"), Size: 1 << 60}}, func(r io.Reader) error {
+		_, err := io.CopyN(io.Discard, r, 1000)
+		stop()
+		if err == nil {
+			_, err = io.Copy(io.Discard, r)
+		}
+		return err
+	})
+	if !errors.Is(err, context.Canceled) || from.read > 1<<20 {
+		t.Errorf("after %d bytes: %v", from.read, err)
+	}
+}

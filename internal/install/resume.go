@@ -49,6 +49,7 @@ type resume struct {
 	dir    string // tmp/NAME.part
 	spools bool   // large layers are kept as they come
 	full   bool   // they are not, since the disk was full
+	before bool   // something is there of an earlier try
 	used   bool   // a layer was read from what an earlier try kept of it
 	have   []bool // by layer: all its files are in root/
 
@@ -82,10 +83,11 @@ func (in *installer) takeUp() {
 	*r = resume{dir: in.Path("tmp", in.lock.Name()+partSuffix), spools: in.Resume && !r.full, full: r.full}
 	staging := in.Path("tmp", in.lock.Name())
 	_ = layer.Remove(r.old())
-	if _, err := os.Lstat(r.root()); errors.Is(err, fs.ErrNotExist) {
+	if !r.found() {
 		in.putAside(staging)
 	}
 	_ = layer.Remove(staging)
+	r.before = r.found()
 }
 
 // putAside moves the tree of a try to where the next one takes it up.
@@ -119,7 +121,7 @@ func (in *installer) check(ctx context.Context, layers int, files []layer.File) 
 	for i, files := range content {
 		workers.Go(func() error {
 			have[i] = slices.ContainsFunc(files, layer.File.IsRegular) && !slices.ContainsFunc(files, func(f layer.File) bool {
-				return ctx.Err() != nil || f.IsRegular() && !isFile(root, f)
+				return f.IsRegular() && !isFile(ctx, root, f)
 			})
 			return ctx.Err()
 		})
@@ -129,7 +131,7 @@ func (in *installer) check(ctx context.Context, layers int, files []layer.File) 
 }
 
 // isFile tells whether root has a file as it was unpacked.
-func isFile(root *os.Root, f layer.File) bool {
+func isFile(ctx context.Context, root *os.Root, f layer.File) bool {
 	name := filepath.FromSlash(f.Path)
 	info, err := root.Lstat(name)
 	if err != nil || !info.Mode().IsRegular() || info.Size() != f.Size || info.Mode() != layer.StoredMode(f.Mode) || f.Digest.Validate() != nil {
@@ -141,7 +143,7 @@ func isFile(root *os.Root, f layer.File) bool {
 	}
 	defer file.Close()
 	sum := f.Digest.Verifier()
-	_, err = io.Copy(sum, file)
+	_, err = io.Copy(sum, artifact.Until(ctx, file))
 	return err == nil && sum.Verified()
 }
 
@@ -347,7 +349,7 @@ func (in *installer) finish(ctx context.Context, err error) {
 
 // worth tells whether what came is worth keeping.
 func (r *resume) worth() bool {
-	if r.used || r.came >= keptLeast || slices.Contains(r.have, true) {
+	if r.before || r.used || r.came >= keptLeast {
 		return true
 	}
 	entries, _ := os.ReadDir(r.dir)

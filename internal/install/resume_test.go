@@ -164,14 +164,14 @@ func TestWhatAKilledProcessLeftIsUsedByTheNextTry(t *testing.T) {
 	}
 	wantWhole(t, s, f, desc, several())
 	for d, asked := range f.from {
-		if slicesLargest(f.blobs[d]) && d != broken && len(asked) > 0 {
+		if isLayer(f.blobs[d]) && d != broken && len(asked) > 0 {
 			t.Errorf("a layer that had come was fetched from %d", asked)
 		}
 	}
 }
 
-// slicesLargest tells a layer from a config and a manifest, which are small.
-func slicesLargest(blob []byte) bool { return len(blob) > 1<<20 }
+// isLayer tells a large layer from a config and a manifest, which are small.
+func isLayer(blob []byte) bool { return len(blob) > 1<<20 }
 
 func TestNothingThatAnEarlierTryLeftIsTrusted(t *testing.T) {
 	change := func(t *testing.T, path string, how func(raw []byte) []byte) {
@@ -285,6 +285,40 @@ func TestATryMayBreakOffAgainAndAgain(t *testing.T) {
 	}
 }
 
+func TestATryThatDoesNotGetSoFarLosesNothing(t *testing.T) {
+	f, s, desc, broken := interrupted(t)
+	if err := os.Remove(spoolIn(t, partOf(s, desc))); err != nil {
+		t.Fatal(err)
+	}
+	// Not even the config comes.
+	for d := range f.blobs {
+		if d != desc.Digest {
+			f.cut[d] = 0
+		}
+	}
+	if _, err := install.Package(t.Context(), s, f, desc, nil, install.Options{Resume: true}); !errors.Is(err, errdef.ErrNetwork) {
+		t.Fatalf("the error is %v", err)
+	}
+	f.heal()
+	wantWhole(t, s, f, desc, several())
+	for d, asked := range f.from {
+		if isLayer(f.blobs[d]) && d != broken && len(asked) > 0 {
+			t.Errorf("a layer that had come was fetched from %d", asked)
+		}
+	}
+}
+
+// A file that is read knows of no end but its own.
+func TestATryThatIsStoppedReadsNoFileToItsEnd(t *testing.T) {
+	f, s, desc, _ := interrupted(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	stopping := &healingSource{f, cancel} // when the config is fetched, before what is left is looked at
+	if _, err := install.Package(ctx, s, stopping, desc, nil, install.Options{Resume: true}); !errors.Is(err, context.Canceled) {
+		t.Fatalf("the error is %v", err)
+	}
+	wantWhole(t, s, f, desc, several())
+}
+
 func TestWhatCameIsKeptForATryThatMaySucceedOnly(t *testing.T) {
 	for name, c := range map[string]struct {
 		err    error
@@ -302,7 +336,7 @@ func TestWhatCameIsKeptForATryThatMaySucceedOnly(t *testing.T) {
 			f, s := newFlaky(newMemory()), newStore(t)
 			desc := build(t, f.memory, several())
 			for d, raw := range f.blobs {
-				if slicesLargest(raw) {
+				if isLayer(raw) {
 					f.cut[d] = int64(len(raw)) / 2
 				}
 			}
@@ -321,7 +355,7 @@ func TestLittleIsNotWorthKeeping(t *testing.T) {
 	f, s := newFlaky(newMemory()), newStore(t)
 	desc := build(t, f.memory, several())
 	for d, raw := range f.blobs {
-		if slicesLargest(raw) {
+		if isLayer(raw) {
 			f.cut[d] = 500 << 10
 		}
 	}
@@ -360,7 +394,7 @@ func TestASourceThatLiesAboutPartsIsReadInOneStream(t *testing.T) {
 	f, s := newFlaky(newMemory()), newStore(t)
 	desc := build(t, f.memory, several())
 	f.lies = func(raw []byte) []byte {
-		if !slicesLargest(raw) {
+		if !isLayer(raw) {
 			return raw
 		}
 		raw = bytes.Clone(raw)
@@ -373,7 +407,7 @@ func TestASourceThatLiesAboutPartsIsReadInOneStream(t *testing.T) {
 	desc = build(t, f.memory, several())
 	f.lies = func(raw []byte) []byte { return raw }
 	for d, raw := range f.blobs {
-		if slicesLargest(raw) {
+		if isLayer(raw) {
 			f.blobs[d] = append([]byte{0}, raw[1:]...)
 		}
 	}
