@@ -11,6 +11,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/layer"
 	"github.com/ocipkg/ocipkg/platform"
 )
 
@@ -23,7 +24,7 @@ func ReadLayer(ctx context.Context, from Fetcher, l Layer, use func(io.Reader) e
 		return err
 	}
 	defer blob.Close()
-	r, verify := Verified(Until(ctx, blob), l.Descriptor)
+	r, verify := Verified(layer.Until(ctx, blob), l.Descriptor)
 	err = use(r)
 	if err == nil {
 		return verify()
@@ -41,22 +42,6 @@ func ReadLayer(ctx context.Context, from Fetcher, l Layer, use func(io.Reader) e
 		return wrong
 	}
 	return errdef.Mark(errdef.ErrVerification, err)
-}
-
-// Until gives a reader of r that ends with ctx, also where r is a file, which
-// knows of none.
-func Until(ctx context.Context, r io.Reader) io.Reader { return &until{ctx, r} }
-
-type until struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (u *until) Read(p []byte) (int, error) {
-	if err := u.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return u.r.Read(p)
 }
 
 // isLocal tells whether an error is about this machine's files, such as a full

@@ -143,7 +143,7 @@ func isFile(ctx context.Context, root *os.Root, f layer.File) bool {
 	}
 	defer file.Close()
 	sum := f.Digest.Verifier()
-	_, err = io.Copy(sum, artifact.Until(ctx, file))
+	_, err = io.Copy(sum, layer.Until(ctx, file))
 	return err == nil && sum.Verified()
 }
 

@@ -42,7 +42,7 @@ func Pack(ctx context.Context, w, plain io.Writer, files []*File, compression Co
 		if err := ctx.Err(); err != nil {
 			return Packed{}, err
 		}
-		if err := add(archive, f, buf); err != nil {
+		if err := add(ctx, archive, f, buf); err != nil {
 			return Packed{}, err
 		}
 	}
@@ -53,7 +53,7 @@ func Pack(ctx context.Context, w, plain io.Writer, files []*File, compression Co
 }
 
 // add appends one file to archive and sets its digest.
-func add(archive *tar.Writer, f *File, buf []byte) error {
+func add(ctx context.Context, archive *tar.Writer, f *File, buf []byte) error {
 	header := &tar.Header{Name: f.Path, Mode: int64(f.Mode.Perm()), ModTime: time.Unix(0, 0)}
 	switch {
 	case f.IsDir():
@@ -67,7 +67,7 @@ func add(archive *tar.Writer, f *File, buf []byte) error {
 	if err := archive.WriteHeader(header); err != nil {
 		return err
 	}
-	sum, err := f.read(archive, buf)
+	sum, err := f.read(ctx, archive, buf)
 	if err == nil {
 		f.Digest = sum
 	}
@@ -77,14 +77,14 @@ func add(archive *tar.Writer, f *File, buf []byte) error {
 // Sum reads a regular file that is to be packed, and gives the digest of its
 // bytes. A file whose size is no longer what it was when it was listed is an
 // error.
-func (f *File) Sum() (digest.Digest, error) {
+func (f *File) Sum(ctx context.Context) (digest.Digest, error) {
 	buf := copyBuffers.Get().(*[copyBuffer]byte)
 	defer copyBuffers.Put(buf)
-	return f.read(io.Discard, buf[:])
+	return f.read(ctx, io.Discard, buf[:])
 }
 
 // read copies a file that is to be packed to w, and gives its digest.
-func (f *File) read(w io.Writer, buf []byte) (digest.Digest, error) {
+func (f *File) read(ctx context.Context, w io.Writer, buf []byte) (digest.Digest, error) {
 	source, err := rawfile.Open(f.source)
 	if err != nil {
 		return "", err
@@ -93,7 +93,7 @@ func (f *File) read(w io.Writer, buf []byte) (digest.Digest, error) {
 	sum := newCounter()
 	// One byte more than there should be is asked for, to notice a file that
 	// grew as well as one that shrank.
-	_, err = io.CopyBuffer(io.MultiWriter(w, sum), onlyReader{io.LimitReader(source, f.Size)}, buf)
+	_, err = io.CopyBuffer(io.MultiWriter(w, sum), onlyReader{Until(ctx, io.LimitReader(source, f.Size))}, buf)
 	if err != nil {
 		return "", fmt.Errorf("read %s: %w", f.source, err)
 	}
@@ -101,6 +101,22 @@ func (f *File) read(w io.Writer, buf []byte) (digest.Digest, error) {
 		return "", fmt.Errorf("%s changed while it was packed: it had %d bytes; pack again when nothing writes to it", f.source, f.Size)
 	}
 	return sum.digest(), nil
+}
+
+// Until gives a reader of r that ends with ctx, also where r is a file, which
+// knows of none.
+func Until(ctx context.Context, r io.Reader) io.Reader { return &until{ctx, r} }
+
+type until struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (u *until) Read(p []byte) (int, error) {
+	if err := u.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return u.r.Read(p)
 }
 
 // onlyReader and onlyWriter hide every other method, so that a copy goes through

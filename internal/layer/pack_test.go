@@ -3,8 +3,10 @@ package layer
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -210,6 +212,30 @@ func TestAFileThatVanishesWhileItIsPackedIsAnError(t *testing.T) {
 	must(t, os.Remove(filepath.Join(dir, "a")))
 	if _, err := Pack(ctx, &bytes.Buffer{}, nil, pointers(files), Gzip); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the error is %v", err)
+	}
+}
+
+// stopping calls stop at the first write.
+type stopping struct {
+	stop context.CancelFunc
+	n    int
+}
+
+func (s *stopping) Write(p []byte) (int, error) {
+	s.stop()
+	s.n += len(p)
+	return len(p), nil
+}
+
+func TestALargeFileIsNotPackedToItsEndWhenItIsStopped(t *testing.T) {
+	files := scan(t, write(t, t.TempDir(), map[string]string{"large": strings.Repeat("0123456789abcdef", 1<<20)}))
+	ctx, stop := context.WithCancel(t.Context())
+	plain := &stopping{stop: stop}
+	if _, err := Pack(ctx, io.Discard, plain, pointers(files), Zstd); !errors.Is(err, context.Canceled) || plain.n > 1<<20 {
+		t.Errorf("after %d bytes: %v", plain.n, err)
+	}
+	if _, err := files[0].Sum(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("its digest: %v", err)
 	}
 }
 

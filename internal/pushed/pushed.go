@@ -188,7 +188,7 @@ func (m *Memory) Recall(ctx context.Context, files []*layer.File) (layer.Packed,
 		if ctx.Err() != nil {
 			return layer.Packed{}, false
 		}
-		if sum, err := f.Sum(); err != nil || sum != known.Files[i].Digest {
+		if sum, err := f.Sum(ctx); err != nil || sum != known.Files[i].Digest {
 			return layer.Packed{}, false
 		}
 	}

@@ -78,7 +78,7 @@ func (p *place) remember(packed layer.Packed) []*layer.File {
 	files := p.files()
 	for _, f := range files {
 		if f.IsRegular() {
-			sum, err := f.Sum()
+			sum, err := f.Sum(p.Context())
 			must(p.T, err)
 			f.Digest = sum
 		}
