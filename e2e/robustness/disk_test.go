@@ -69,6 +69,24 @@ func packagesOf(t *testing.T, store string) tree.Tree {
 	return tree.Of(t, filepath.Join(store, "packages"))
 }
 
+// What is kept of a large layer for another try takes no room from the package.
+func TestGetOntoADiskThatHoldsThePackageButNotWhatIsKeptOfIt(t *testing.T) {
+	t.Parallel()
+	registry := registrytest.StartDistribution(t, registrytest.Options{})
+	producer := program.New(t, program.Options{})
+	name := registry.Host + "/acme/library:1"
+	tree.WriteRandom(t, filepath.Join(producer.Dir, "in/large"), 66*megabyte, 1)
+	producer.Own(filepath.Join(producer.Dir, "in"))
+	want := tree.Content(t, filepath.Join(producer.Dir, "in"))
+	producer.Run("ocipkg", "push", "in", name).OK()
+	disk, _ := smallDisk(t, "80m")
+	store := filepath.Join(disk, "store")
+	s := program.New(t, program.Options{Store: store})
+	s.Run("ocipkg", "get", name).OK()
+	storetest.CheckTmpEmpty(t, store)
+	storetest.CheckPackages(t, store, want)
+}
+
 func TestGetOntoADiskWithoutInodesFailsAndLeavesNothing(t *testing.T) {
 	t.Parallel()
 	registry := registrytest.StartDistribution(t, registrytest.Options{})
