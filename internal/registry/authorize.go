@@ -44,9 +44,11 @@ func (c *Client) authorizer(name, repository string) *authorizer {
 // with gives a client that answers challenges with cred, and with the tokens
 // that are kept.
 func (a *authorizer) with(cred auth.Credential, kept tokenFiles) *auth.Client {
+	secrets := &a.client.secrets
+	secrets.addCredential(cred)
 	client := &auth.Client{
 		Client:     a.http,
-		Cache:      newTokenCache(kept, a.registry, cred),
+		Cache:      newTokenCache(kept, a.registry, cred, secrets),
 		ClientID:   "ocipkg",
 		Credential: func(context.Context, string) (auth.Credential, error) { return cred, nil },
 	}

@@ -73,6 +73,7 @@ type Client struct {
 	insecure pools
 	room     *Room
 	trips    trips
+	secrets  secrets
 
 	mu    sync.Mutex
 	repos map[string]*Repository
@@ -131,6 +132,7 @@ func (c *Client) Close() {
 
 // warn tells the user something once.
 func (c *Client) warn(line string) {
+	line = c.secrets.hide(line)
 	c.mu.Lock()
 	again := c.said[line]
 	c.said[line] = true
@@ -177,7 +179,7 @@ func (c *Client) plain(host string) bool {
 func (c *Client) transport(a *authorizer) http.RoundTripper {
 	var t http.RoundTripper = &patience{roundTripper(c.send)}
 	if c.options.Trace != nil {
-		t = &tracer{t, c.options.Trace}
+		t = &tracer{t, func(line string) { c.options.Trace(c.secrets.hide(line)) }}
 	}
 	if isLoopback(a.registry) && !c.options.PlainHTTP.Has(a.registry) {
 		t = &tlsProbe{t, a.host}

@@ -1,21 +1,18 @@
 package registry
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
-	"syscall"
+	"sync"
 
 	"oras.land/oras-go/v2/registry/remote/auth"
-	"oras.land/oras-go/v2/registry/remote/credentials"
+
+	"github.com/ocipkg/ocipkg/internal/errdef"
 )
 
 // Credentials finds what to log in to a registry with, where docker and podman
@@ -25,15 +22,32 @@ import (
 type Credentials struct {
 	paths  []string // in the order that they are asked in; a login is written to the first
 	docker string   // docker's own among them
+	inline string   // what a file may have, in DOCKER_AUTH_CONFIG
+	before int      // the place of that among the files
+
+	mu    sync.Mutex
+	asked map[[2]string]*helped // by program and address
 }
 
-// DefaultCredentials reads the files that docker and podman use:
-// $REGISTRY_AUTH_FILE, $DOCKER_CONFIG/config.json (~/.docker/config.json),
-// $XDG_RUNTIME_DIR/containers/auth.json, and
+// helped is what a helper said. It is asked once: it may be slow, or hang.
+type helped struct {
+	mu   sync.Mutex
+	done bool
+	cred auth.Credential
+	err  error
+}
+
+// inlineVariable has the text of a file of docker's, as GitLab's runners and
+// docker itself take it.
+const inlineVariable = "DOCKER_AUTH_CONFIG"
+
+// DefaultCredentials reads what docker and podman use: $REGISTRY_AUTH_FILE, the
+// text in $DOCKER_AUTH_CONFIG, $DOCKER_CONFIG/config.json
+// (~/.docker/config.json), $XDG_RUNTIME_DIR/containers/auth.json, and
 // $XDG_CONFIG_HOME/containers/auth.json (~/.config/containers/auth.json). A
 // file that is not there counts as empty.
 func DefaultCredentials() *Credentials {
-	c := &Credentials{}
+	c := &Credentials{inline: os.Getenv(inlineVariable)}
 	add := func(dir string, rest ...string) {
 		if dir != "" {
 			c.paths = append(c.paths, filepath.Join(append([]string{dir}, rest...)...))
@@ -41,13 +55,14 @@ func DefaultCredentials() *Credentials {
 	}
 	home, _ := os.UserHomeDir()
 	add(os.Getenv("REGISTRY_AUTH_FILE"))
+	c.before = len(c.paths)
 	if dir := os.Getenv("DOCKER_CONFIG"); dir != "" {
 		add(dir, "config.json")
 	} else {
 		add(home, ".docker", "config.json")
 	}
-	if len(c.paths) > 0 && filepath.Base(c.paths[len(c.paths)-1]) == "config.json" {
-		c.docker = c.paths[len(c.paths)-1]
+	if len(c.paths) > c.before {
+		c.docker = c.paths[c.before]
 	}
 	add(os.Getenv("XDG_RUNTIME_DIR"), "containers", "auth.json")
 	if dir := os.Getenv("XDG_CONFIG_HOME"); dir != "" {
@@ -58,86 +73,63 @@ func DefaultCredentials() *Credentials {
 	return c
 }
 
-// credentialFile is what a file of docker or podman says.
-type credentialFile struct {
-	path        string
-	Auths       map[string]json.RawMessage `json:"auths"`
-	CredsStore  string                     `json:"credsStore"`
-	CredHelpers map[string]string          `json:"credHelpers"`
-}
-
-func readCredentialFile(path string) (*credentialFile, error) {
-	file := &credentialFile{path: path}
-	raw, err := os.ReadFile(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR), err == nil && len(bytes.TrimSpace(raw)) == 0:
-		return file, nil
-	case err != nil:
-		return nil, fmt.Errorf("read the credentials: %w; make the file readable or move it away", err)
+// inlined reads what DOCKER_AUTH_CONFIG has; nil when it is not set.
+func (c *Credentials) inlined() (*credentialFile, error) {
+	if strings.TrimSpace(c.inline) == "" {
+		return nil, nil
 	}
-	err = json.Unmarshal(raw, file)
-	if err == nil && !bytes.HasPrefix(bytes.TrimSpace(raw), []byte("{")) {
-		err = errors.New("it is no JSON object")
-	}
+	file, err := parseCredentials(inlineVariable, []byte(c.inline))
 	if err != nil {
-		return nil, fmt.Errorf("read the credentials in %s: %w; mend the file or move it away", path, err)
+		return nil, errdef.Errorf(errdef.ErrUsage, "read the credentials in %s: %w; set it to the text of a file such as docker's config.json, or unset it", inlineVariable, err)
 	}
 	return file, nil
 }
+
+// files reads all that there is, in the order that it counts in.
+func (c *Credentials) files() ([]*credentialFile, error) {
+	var files []*credentialFile
+	inline, err := c.inlined()
+	if err != nil {
+		return nil, err
+	}
+	for i := 0; i <= len(c.paths); i++ {
+		if i == c.before && inline != nil {
+			files = append(files, inline)
+		}
+		if i == len(c.paths) {
+			break
+		}
+		file, err := readCredentialFile(c.paths[i])
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, file)
+	}
+	return files, nil
+}
+
+// dockerHubKey is what docker calls Docker Hub.
+const dockerHubKey = "https://index.docker.io/v1/"
 
 // addresses gives what docker and podman call a registry in their files, the
 // usual name first.
 func addresses(registry string) []string {
 	if registry == dockerHub {
-		return []string{credentials.ServerAddressFromRegistry(dockerHub), dockerHub, "index.docker.io", dockerHubHost}
+		return []string{dockerHubKey, dockerHub, "index.docker.io", dockerHubHost}
 	}
 	return []string{registry}
 }
 
-// entries gives the keys of the file's own entries for a registry, the best
-// first. Old programs wrote them with a scheme and a version.
-func (f *credentialFile) entries(registry string) []string {
-	names := addresses(registry)
-	var keys []string
-	for _, name := range names {
-		if _, ok := f.Auths[name]; ok {
-			keys = append(keys, name)
-		}
-	}
-	for _, key := range slices.Sorted(maps.Keys(f.Auths)) {
-		name := strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(key, "https://"), "http://"), "/")
-		name = strings.TrimSuffix(strings.TrimSuffix(name, "/v1"), "/v2")
-		if slices.Contains(names, name) && !slices.Contains(keys, key) {
-			keys = append(keys, key)
-		}
-	}
-	return keys
-}
-
-// entry reads one of the file's own entries.
-func (f *credentialFile) entry(ctx context.Context, key string, warn func(string)) auth.Credential {
-	store, err := credentials.NewFileStore(f.path)
-	if err == nil {
-		var cred auth.Credential
-		if cred, err = store.Get(ctx, key); err == nil {
-			return cred
-		}
-	}
-	// The error may show what the entry holds.
-	warn(fmt.Sprintf("the entry for %s in %s cannot be read; going on without it: run ocipkg login anew", key, f.path))
-	return auth.EmptyCredential
-}
-
 // helper gives the program that keeps the credentials for a registry, and what
 // it calls that; empty when there is none.
-func (f *credentialFile) helper(registry string) (program, address string) {
+func (f *credentialFile) helper(registry string) (program keychain, address string) {
 	names := addresses(registry)
 	for _, name := range names {
 		if program := f.CredHelpers[name]; program != "" {
-			return program, name
+			return keychain(program), name
 		}
 	}
-	return f.CredsStore, names[0]
+	return keychain(f.CredsStore), names[0]
 }
 
 // find looks for the credentials for a repository. A helper that fails is
@@ -147,13 +139,9 @@ func (c *Credentials) find(ctx context.Context, registry, repository string, war
 	if c == nil {
 		return auth.EmptyCredential, nil
 	}
-	var files []*credentialFile
-	for _, path := range c.paths {
-		file, err := readCredentialFile(path)
-		if err != nil {
-			return auth.EmptyCredential, &explained{err}
-		}
-		files = append(files, file)
+	files, err := c.files()
+	if err != nil {
+		return auth.EmptyCredential, &explained{err}
 	}
 	// podman keeps a login to a part of a registry under that part's name.
 	for part := registry + "/" + repository; strings.Contains(part, "/"); part = part[:strings.LastIndexByte(part, '/')] {
@@ -161,13 +149,13 @@ func (c *Credentials) find(ctx context.Context, registry, repository string, war
 			if _, ok := file.Auths[part]; !ok {
 				continue
 			}
-			if cred := file.entry(ctx, part, warn); cred != auth.EmptyCredential {
+			if cred := file.entry(part, warn); cred != auth.EmptyCredential {
 				return cred, nil
 			}
 		}
 	}
 	for _, file := range files {
-		cred, err := file.find(ctx, registry, warn)
+		cred, err := c.findIn(ctx, file, registry, warn)
 		if err != nil || cred != auth.EmptyCredential {
 			return cred, err
 		}
@@ -175,24 +163,147 @@ func (c *Credentials) find(ctx context.Context, registry, repository string, war
 	return auth.EmptyCredential, nil
 }
 
-// find asks the file's helper and looks through its own entries: there may be
+// findIn asks the file's helper and looks through its own entries: there may be
 // both.
-func (f *credentialFile) find(ctx context.Context, registry string, warn func(string)) (auth.Credential, error) {
-	if program, address := f.helper(registry); program != "" {
-		cred, err := credentials.NewNativeStore(program).Get(ctx, address)
+func (c *Credentials) findIn(ctx context.Context, file *credentialFile, registry string, warn func(string)) (auth.Credential, error) {
+	if program, address := file.helper(registry); program != "" {
+		cred, err := c.ask(ctx, program, address)
 		switch {
 		case ctx.Err() != nil:
 			return auth.EmptyCredential, ctx.Err()
 		case err != nil:
-			warn(fmt.Sprintf("docker-credential-%s, which %s names, gave no credentials for %s: %s; going on without", program, f.path, registry, oneLine(err.Error())))
+			warn(fmt.Sprintf("%s, which %s names, gave no credentials for %s: %v; going on without", program.program(), file.name, registry, err))
 		case cred != auth.EmptyCredential:
 			return cred, nil
 		}
 	}
-	for _, key := range f.entries(registry) {
-		if cred := f.entry(ctx, key, warn); cred != auth.EmptyCredential {
+	for _, key := range file.entries(registry) {
+		if cred := file.entry(key, warn); cred != auth.EmptyCredential {
 			return cred, nil
 		}
 	}
 	return auth.EmptyCredential, nil
+}
+
+// ask asks a helper, or knows what it said.
+func (c *Credentials) ask(ctx context.Context, program keychain, address string) (auth.Credential, error) {
+	key := [2]string{string(program), address}
+	c.mu.Lock()
+	answer := c.asked[key]
+	if answer == nil {
+		answer = &helped{}
+		if c.asked == nil {
+			c.asked = map[[2]string]*helped{}
+		}
+		c.asked[key] = answer
+	}
+	c.mu.Unlock()
+	answer.mu.Lock()
+	defer answer.mu.Unlock()
+	if !answer.done {
+		answer.cred, answer.err = program.get(ctx, address)
+		answer.done = ctx.Err() == nil
+	}
+	return answer.cred, answer.err
+}
+
+var errNoCredentials = errors.New("there is no place to keep credentials: set HOME, or DOCKER_CONFIG to a directory")
+
+// forLogin gives the path of the file that logins are kept in, and what is in
+// it. It is read anew each time, since other programs write it too.
+func (c *Credentials) forLogin() (path string, file *credentialFile, err error) {
+	if c == nil || len(c.paths) == 0 {
+		return "", nil, errNoCredentials
+	}
+	path = c.paths[0]
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target // a link to the file stays one
+	}
+	file, err = readCredentialFile(path)
+	return path, file, err
+}
+
+// keep keeps credentials for a registry: with the helper that the first of the
+// files names, where docker has none the system's own, else in the file.
+func (c *Credentials) keep(ctx context.Context, registry string, cred auth.Credential, warn func(string)) error {
+	path, file, err := c.forLogin()
+	if err != nil {
+		return err
+	}
+	c.forgetAsked()
+	program, address := file.helper(registry)
+	found := program == "" && c.paths[0] == c.docker && len(file.Auths) == 0 && len(file.CredHelpers) == 0
+	if found {
+		program = systemKeychain()
+	}
+	if program != "" {
+		if err := program.store(ctx, address, cred); err != nil {
+			return fmt.Errorf("%s: %w", program.program(), err)
+		}
+	}
+	if program == "" || found {
+		err = editCredentialFile(path, func(doc, auths map[string]json.RawMessage) (err error) {
+			if program != "" {
+				doc["credsStore"], err = json.Marshal(program)
+				return err
+			}
+			auths[address], err = formatEntry(cred)
+			return err
+		})
+	}
+	if inline, _ := c.inlined(); err == nil && inline != nil && c.before == 0 && len(inline.entries(registry)) > 0 {
+		warn(fmt.Sprintf("%s has other credentials for %s, which count before these", inlineVariable, registry))
+	}
+	return err
+}
+
+// forget removes what the helper and the file for logins have for a registry.
+func (c *Credentials) forget(ctx context.Context, registry string, warn func(string)) (found bool, err error) {
+	path, file, err := c.forLogin()
+	if err != nil {
+		return false, err
+	}
+	c.forgetAsked()
+	if program, address := file.helper(registry); program != "" {
+		cred, err := program.get(ctx, address)
+		if err == nil && cred != auth.EmptyCredential {
+			found, err = true, program.erase(ctx, address)
+		}
+		if err != nil {
+			return false, fmt.Errorf("%s: %w", program.program(), err)
+		}
+	}
+	if keys := file.entries(registry); len(keys) > 0 {
+		found = true
+		err = editCredentialFile(path, func(_, auths map[string]json.RawMessage) error {
+			for _, key := range keys {
+				delete(auths, key)
+			}
+			return nil
+		})
+	}
+	if err == nil {
+		c.reportOthers(registry, path, warn)
+	}
+	return found, err
+}
+
+// reportOthers tells where else there are credentials for a registry.
+func (c *Credentials) reportOthers(registry, path string, warn func(string)) {
+	files, err := c.files()
+	if err != nil {
+		return // whoever looks for credentials is told
+	}
+	for _, file := range files {
+		if file.name != path && file.name != c.paths[0] && len(file.entries(registry)) > 0 {
+			warn(fmt.Sprintf("%s still has credentials for %s", file.name, registry))
+		}
+	}
+}
+
+// forgetAsked has helpers asked again.
+func (c *Credentials) forgetAsked() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.asked = nil
 }

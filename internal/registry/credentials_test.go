@@ -3,15 +3,20 @@ package registry
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
 	"oras.land/oras-go/v2/registry/remote/auth"
+
+	"github.com/ocipkg/ocipkg/internal/errdef"
 )
 
 func write(t testing.TB, path, text string) string {
@@ -68,6 +73,15 @@ func TestCredentialsAreFoundWhereDockerAndPodmanKeepThem(t *testing.T) {
 		{"with a port", `{"auths": {"r.example:5000": ` + entry("ann", "p") + `}}`, "r.example:5000", "a/b", "ann"},
 		{"another port", `{"auths": {"r.example:5000": ` + entry("ann", "p") + `}}`, "r.example:5001", "a/b", ""},
 		{"another host", `{"auths": {"r.example": ` + entry("ann", "p") + `}}`, "evil-r.example", "a/b", ""},
+		{"a password that ends with what docker strips", `{"auths": {"r.example": ` + entry("ann", "p\x00") + `}}`, "r.example", "a/b", "ann"},
+		{"Docker Hub by its other names", `{"auths": {"index.docker.io": ` + entry("hub", "p") + `}}`, "docker.io", "library/foo", "hub"},
+		{"Docker Hub by where it is", `{"auths": {"https://registry-1.docker.io/v2/": ` + entry("hub", "p") + `}}`, "docker.io", "library/foo", "hub"},
+		{"an old entry with a version", `{"auths": {"https://r.example/v2/": ` + entry("ann", "p") + `}}`, "r.example", "a/b", "ann"},
+		{"an old entry with a path", `{"auths": {"https://r.example/v2/_catalog": ` + entry("ann", "p") + `}}`, "r.example", "a/b", "ann"},
+		{"a version without a scheme", `{"auths": {"r.example/v1/": ` + entry("ann", "p") + `}}`, "r.example", "a/b", "ann"},
+		{"an identity token beside a user without a password", `{"auths": {"r.example": {"auth": "MDAwOg==", "identitytoken": "id"}}}`, "r.example", "a/b", "000id"},
+		{"a byte order mark", "\uFEFF" + `{"auths": {"r.example": ` + entry("ann", "p") + `}}`, "r.example", "a/b", "ann"},
+		{"an entry that is null", `{"auths": {"r.example": null}}`, "r.example", "a/b", ""},
 		{"an old entry with a scheme", `{"auths": {"https://r.example/v1/": ` + entry("ann", "p") + `}}`, "r.example", "a/b", "ann"},
 		{"an exact entry before an old one", `{"auths": {"https://r.example": ` + entry("old", "p") + `, "r.example": ` + entry("ann", "p") + `}}`, "r.example", "a/b", "ann"},
 		{"user and password apart", `{"auths": {"r.example": {"username": "ann", "password": "p"}}}`, "r.example", "a/b", "ann"},
@@ -120,17 +134,25 @@ func TestTheEnvironmentSaysWhereTheFilesAre(t *testing.T) {
 		{map[string]string{"REGISTRY_AUTH_FILE": "/r/auth.json", "XDG_RUNTIME_DIR": "/run/u", "XDG_CONFIG_HOME": "/c"},
 			[]string{"/r/auth.json", "~/.docker/config.json", "/run/u/containers/auth.json", "/c/containers/auth.json"}},
 		{map[string]string{"HOME": ""}, nil},
+		{map[string]string{"DOCKER_AUTH_CONFIG": "{}"}, []string{"DOCKER_AUTH_CONFIG", "~/.docker/config.json", "~/.config/containers/auth.json"}},
+		{map[string]string{"HOME": "", "DOCKER_AUTH_CONFIG": "{}"}, []string{"DOCKER_AUTH_CONFIG"}},
+		{map[string]string{"DOCKER_AUTH_CONFIG": " {} ", "DOCKER_CONFIG": "/d", "REGISTRY_AUTH_FILE": "/r/auth.json", "XDG_RUNTIME_DIR": "/run/u"},
+			[]string{"/r/auth.json", "DOCKER_AUTH_CONFIG", "/d/config.json", "/run/u/containers/auth.json", "~/.config/containers/auth.json"}},
 	} {
 		t.Setenv("HOME", home)
-		for _, name := range []string{"DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"} {
+		for _, name := range []string{"DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", inlineVariable} {
 			t.Setenv(name, "")
 		}
 		for name, value := range c.env {
 			t.Setenv(name, value)
 		}
 		var got []string
-		for _, path := range DefaultCredentials().paths {
-			got = append(got, filepath.ToSlash(strings.Replace(path, home, "~", 1)))
+		files, err := DefaultCredentials().files()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			got = append(got, filepath.ToSlash(strings.Replace(file.name, home, "~", 1)))
 		}
 		if !slices.Equal(got, c.want) {
 			t.Errorf("%v: %q, want %q", c.env, got, c.want)
@@ -170,7 +192,7 @@ func TestAHelperOfOneRegistryIsAskedForThatAlone(t *testing.T) {
 func TestAHelperThatDoesNotWorkIsReportedAndGoneWithout(t *testing.T) {
 	helper(t, "broken", `echo "the keychain is locked"; exit 1`)
 	helper(t, "silly", `echo "no JSON"`)
-	for program, words := range map[string]string{"broken": "the keychain is locked", "missing": "not found", "silly": "invalid character"} {
+	for program, words := range map[string]string{"broken": "the keychain is locked", "missing": "not found", "silly": "no credentials in JSON"} {
 		c := credentialsIn(t, `{"credsStore": "`+program+`"}`, `{"auths": {"own.example": `+entry("own", "p")+`}}`)
 		for registry, want := range map[string]string{"own.example": "own", "none.example": ""} {
 			got, told := found(t, c, registry, "a/b")
@@ -184,8 +206,85 @@ func TestAHelperThatDoesNotWorkIsReportedAndGoneWithout(t *testing.T) {
 	}
 }
 
+func TestCredentialsInTheEnvironmentAreUsedAndNotWritten(t *testing.T) {
+	s := serve(t, map[string]http.HandlerFunc{"/v2/": basic("Basic", ann.Username, ann.Password, answer(http.StatusOK, "content"))})
+	c := credentialsIn(t, `{"auths": {"`+s.host+`": `+entry("bob", "old")+`}}`)
+	c.inline = `{"auths": {"` + s.host + `": ` + entry(ann.Username, ann.Password) + `}}`
+	wantFetched(t, repo(t, s.host, Options{Credentials: c}), "content")
+	told := &lines{}
+	client := New(Options{Credentials: c, Warn: told.add})
+	if err := client.Login(t.Context(), s.host, ann.Username, ann.Password); err != nil {
+		t.Fatal(err)
+	}
+	told.want(t, "DOCKER_AUTH_CONFIG has other credentials for "+s.host)
+	if err := client.Logout(t.Context(), s.host); err != nil {
+		t.Error(err)
+	}
+	told.want(t, "which count before", "DOCKER_AUTH_CONFIG still has credentials for "+s.host)
+	helper(t, "inline", `echo '{"Username":"`+ann.Username+`","Secret":"`+ann.Password+`"}'`)
+	c.inline = `{"credHelpers": {"` + s.host + `": "inline"}}`
+	wantFetched(t, repo(t, s.host, Options{Credentials: c}), "content")
+}
+
+func TestCredentialsInTheEnvironmentThatAreBrokenAreAnErrorThatDoesNotShowThem(t *testing.T) {
+	for _, text := range []string{"{", "secret-path.json", `["secret"]`, `{"auths": "secret"}`, `{"auths": {"r.example": {}}, "credsStore": 123456789}`} {
+		c := credentialsIn(t, "{}")
+		c.inline = text
+		_, err := c.find(t.Context(), "r.example", "a", nil)
+		wantError(t, err, errdef.ErrUsage, "DOCKER_AUTH_CONFIG", "unset it")
+		if strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "123456789") {
+			t.Errorf("%v shows what is in it", err)
+		}
+	}
+}
+
+func TestAFileThatOthersCanReadIsToldOf(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		return
+	}
+	for _, c := range []struct {
+		dir, file os.FileMode
+		text      string
+		told      bool
+	}{
+		{0o755, 0o600, entry("ann", "p"), false},
+		{0o755, 0o644, entry("ann", "p"), true},
+		{0o755, 0o640, `{"identitytoken": "id"}`, true},
+		{0o755, 0o620, entry("ann", "p"), true},
+		{0o755, 0o644, `{}`, false}, // there is nothing to read
+		{0o700, 0o644, entry("ann", "p"), false},
+	} {
+		creds := credentialsIn(t, `{"auths": {"r.example": `+c.text+`}}`)
+		if err := errors.Join(os.Chmod(creds.paths[0], c.file), os.Chmod(filepath.Dir(creds.paths[0]), c.dir)); err != nil {
+			t.Fatal(err)
+		}
+		_, told := found(t, creds, "r.example", "a/b")
+		if c.told {
+			told.want(t, "others on this machine can read it; run: chmod 600 "+creds.paths[0])
+		} else {
+			told.want(t)
+		}
+		if err := creds.keep(t.Context(), "r.example", ann, nil); err != nil {
+			t.Fatal(err)
+		}
+		_, told = found(t, creds, "r.example", "a/b")
+		told.want(t) // a login mends it
+	}
+}
+
+func TestAFileThatCannotBeReadIsAnErrorThatNamesIt(t *testing.T) {
+	c := &Credentials{paths: []string{t.TempDir()}}
+	for _, do := range []func() error{
+		func() error { _, err := c.find(t.Context(), "r.example", "a", nil); return err },
+		func() error { return c.keep(t.Context(), "r.example", ann, nil) },
+		func() error { _, err := c.forget(t.Context(), "r.example", nil); return err },
+	} {
+		wantError(t, do(), nil, c.paths[0]+" is a directory; move it away")
+	}
+}
+
 func TestABrokenFileIsAnErrorThatNamesIt(t *testing.T) {
-	for _, text := range []string{`{`, `[]`, `null`, `"x"`, `{"auths": []}`, `{"auths": {}} trailing`, `{"credsStore": 5}`} {
+	for _, text := range []string{`{`, `[]`, `null`, `"x"`, `{"auths": []}`, `{"auths": {}} trailing`, `{"credsStore": 5}`, "\xFF\xFE{\x00}\x00"} {
 		c := credentialsIn(t, text)
 		s := serve(t, nil)
 		_, err := fetch(t, repo(t, s.host, Options{Credentials: c}), blobOf("content"))
@@ -204,7 +303,7 @@ func TestAFileThatIsNotThereCountsAsEmpty(t *testing.T) {
 
 func TestAnEntryThatCannotBeReadIsReportedWithoutItsContent(t *testing.T) {
 	secret := base64.StdEncoding.EncodeToString([]byte("secret-without-colon"))
-	for _, entry := range []string{`{"auth": "` + secret + `"}`, `{"auth": "%%%"}`, `"secret"`} {
+	for _, entry := range []string{`{"auth": "` + secret + `"}`, `{"auth": "%%%"}`, `"secret"`, `{"auth": 5, "password": "secret"}`} {
 		c := credentialsIn(t, `{"auths": {"r.example": `+entry+`}}`)
 		_, told := found(t, c, "r.example", "a/b")
 		told.want(t, "the entry for r.example in "+c.paths[0])
@@ -220,11 +319,7 @@ func TestALoginIsKeptWithTheRestOfTheFile(t *testing.T) {
 	c := credentialsIn(t, `{"psFormat": "table", "auths": {"other.example": `+entry("other", "p")+`}, "credHelpers": {"x.example": "x"}}`)
 	c.docker = c.paths[0]
 	for _, registry := range []string{"localhost:5000", "127.0.0.1:5000", "[::1]:5000", "docker.io", "r.example"} {
-		store, _, err := c.forLogin()
-		if err == nil {
-			err = store.Put(t.Context(), addresses(registry)[0], ann)
-		}
-		if err != nil {
+		if err := c.keep(t.Context(), registry, ann, nil); err != nil {
 			t.Fatal(err)
 		}
 		if got, _ := found(t, c, registry, "a/b"); got != "ann" {
@@ -256,11 +351,7 @@ func TestALoginGoesThroughALinkToTheFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := &Credentials{paths: []string{link}}
-	store, _, err := c.forLogin()
-	if err == nil {
-		err = store.Put(t.Context(), "r.example", ann)
-	}
-	if err != nil {
+	if err := c.keep(t.Context(), "r.example", ann, nil); err != nil {
 		t.Fatal(err)
 	}
 	info, err := os.Lstat(link)

@@ -55,8 +55,12 @@ func statusOf(err error) int {
 }
 
 // explain turns an error of talking to host into one of a kind, that says what
-// to do.
+// to do, and shows nothing secret.
 func (c *Client) explain(host string, err error) error {
+	return c.hide(c.reword(host, err))
+}
+
+func (c *Client) reword(host string, err error) error {
 	var done *explained
 	switch code := statusOf(err); {
 	case err == nil:
@@ -74,7 +78,7 @@ func (c *Client) explain(host string, err error) error {
 	case code != 0:
 		return fmt.Errorf("%s answered %d %s%s", host, code, http.StatusText(code), said(err))
 	}
-	return explainNetwork(host, err)
+	return c.explainNetwork(host, err)
 }
 
 // said gives what the registry wrote about an error.
@@ -121,7 +125,7 @@ func warningText(header string) string {
 }
 
 // explainNetwork is [Client.explain] for errors below HTTP.
-func explainNetwork(host string, err error) error {
+func (c *Client) explainNetwork(host string, err error) error {
 	if errors.Is(err, context.Canceled) || pastDeadline(err) {
 		return err
 	}

@@ -2,16 +2,13 @@ package registry
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
-	"path/filepath"
 	"strings"
 
 	"oras.land/oras-go/v2/registry"
 	"oras.land/oras-go/v2/registry/remote"
 	"oras.land/oras-go/v2/registry/remote/auth"
-	"oras.land/oras-go/v2/registry/remote/credentials"
 
 	"github.com/ocipkg/ocipkg/internal/errdef"
 )
@@ -32,11 +29,13 @@ func ParseHost(name string) (string, error) {
 	return host, nil
 }
 
-var errNoCredentials = errors.New("there is no place to keep credentials: set HOME, or DOCKER_CONFIG to a directory")
-
 // Login checks a user name and password with the registry host and keeps them
 // where docker does. An empty user with a password is an identity token.
 func (c *Client) Login(ctx context.Context, host, user, password string) error {
+	return c.hide(c.login(ctx, host, user, password))
+}
+
+func (c *Client) login(ctx context.Context, host, user, password string) error {
 	if password == "" {
 		return errdef.Errorf(errdef.ErrUsage, "log in to %s: the password is empty", host)
 	}
@@ -54,11 +53,7 @@ func (c *Client) Login(ctx context.Context, host, user, password string) error {
 		return fmt.Errorf("log in to %s: %w", host, c.explain(host, err))
 	}
 	tokenFiles{c.options.Tokens}.forget(host)
-	store, _, err := c.options.Credentials.forLogin()
-	if err == nil {
-		err = store.Put(ctx, addresses(host)[0], cred)
-	}
-	if err != nil {
+	if err := c.options.Credentials.keep(ctx, host, cred, c.warn); err != nil {
 		return fmt.Errorf("keep the credentials for %s: %w", host, err)
 	}
 	return nil
@@ -76,67 +71,16 @@ func (c *Client) ping(ctx context.Context, host string, cred auth.Credential) er
 	return reg.Ping(context.WithValue(ctx, writing{}, true)) // no falling back
 }
 
-// forLogin opens what a login is written to: the helper that the first of the
-// files names, where docker has none the system's own, else the file. It is
-// opened anew each time, since other programs write it too.
-func (c *Credentials) forLogin() (*credentials.DynamicStore, *credentialFile, error) {
-	if c == nil || len(c.paths) == 0 {
-		return nil, nil, errNoCredentials
-	}
-	path := c.paths[0]
-	if target, err := filepath.EvalSymlinks(path); err == nil {
-		path = target // a link to the file stays one
-	}
-	file, err := readCredentialFile(path)
-	if err != nil {
-		return nil, nil, err
-	}
-	store, err := credentials.NewStore(path, credentials.StoreOptions{
-		AllowPlaintextPut:        true,
-		DetectDefaultNativeStore: c.paths[0] == c.docker,
-	})
-	return store, file, err
-}
-
 // Logout forgets the credentials for the registry host, where a login keeps
 // them, and the tokens that were got with any. When there are none, the error is of kind [errdef.ErrNotFound].
 func (c *Client) Logout(ctx context.Context, host string) error {
 	tokenFiles{c.options.Tokens}.forget(host)
-	found, err := c.options.Credentials.forget(ctx, host)
+	found, err := c.options.Credentials.forget(ctx, host, c.warn)
 	if err != nil {
-		return fmt.Errorf("log out of %s: %w", host, err)
+		return fmt.Errorf("log out of %s: %w", host, c.hide(err))
 	}
 	if !found {
 		return errdef.Errorf(errdef.ErrNotFound, "log out of %s: there is no login to it", host)
 	}
 	return nil
-}
-
-// forget removes what the helper and the file for logins have for a registry.
-func (c *Credentials) forget(ctx context.Context, registry string) (found bool, err error) {
-	_, file, err := c.forLogin()
-	if err != nil {
-		return false, err
-	}
-	if program, address := file.helper(registry); program != "" {
-		helper := credentials.NewNativeStore(program)
-		cred, err := helper.Get(ctx, address)
-		if err == nil && cred != auth.EmptyCredential {
-			found, err = true, helper.Delete(ctx, address)
-		}
-		if err != nil {
-			return false, fmt.Errorf("docker-credential-%s: %s", program, oneLine(err.Error()))
-		}
-	}
-	own, err := credentials.NewFileStore(file.path)
-	if err != nil {
-		return found, err
-	}
-	for _, key := range file.entries(registry) {
-		if err := own.Delete(ctx, key); err != nil {
-			return found, err
-		}
-		found = true
-	}
-	return found, nil
 }

@@ -26,7 +26,7 @@ import (
 func TestMain(m *testing.M) {
 	firstWait = time.Millisecond
 	// What the user of this machine has is not for tests to see.
-	for _, name := range []string{"HOME", "DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"} {
+	for _, name := range []string{"HOME", "DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "DOCKER_AUTH_CONFIG"} {
 		os.Unsetenv(name)
 	}
 	os.Exit(m.Run())
@@ -266,11 +266,7 @@ func basic(scheme, user, password string, handler http.HandlerFunc) http.Handler
 // that.
 func stored(t testing.TB, host string, cred auth.Credential) *Credentials {
 	c := credentialsIn(t, "{}")
-	store, _, err := c.forLogin()
-	if err == nil {
-		err = store.Put(t.Context(), addresses(host)[0], cred)
-	}
-	if err != nil {
+	if err := c.keep(t.Context(), host, cred, nil); err != nil {
 		t.Fatal(err)
 	}
 	return c

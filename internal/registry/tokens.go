@@ -110,20 +110,7 @@ func (t tokenFiles) save(registry, what, token string, got time.Time) {
 		return
 	}
 	t.sweep()
-	file, err := os.CreateTemp(t.dir, newToken+"*") // which makes it for its owner alone
-	if err != nil {
-		return
-	}
-	_, err = file.Write(raw)
-	if closeErr := file.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		err = os.Rename(file.Name(), t.path(registry, what))
-	}
-	if err != nil {
-		os.Remove(file.Name())
-	}
+	_ = replaceFile(t.path(registry, what), newToken, raw)
 }
 
 // sweep removes what is past its time, and is ours by its name.
@@ -180,6 +167,7 @@ type tokenCache struct {
 	kept     tokenFiles // without a directory nothing is kept
 	registry string
 	user     string // what tells users apart, and is no secret
+	secrets  *secrets
 
 	recalling sync.Mutex // is not held by who has mu
 
@@ -191,8 +179,8 @@ type tokenCache struct {
 	clock  uint64
 }
 
-func newTokenCache(kept tokenFiles, registry string, cred auth.Credential) *tokenCache {
-	c := &tokenCache{Cache: auth.NewCache(), kept: kept, registry: registry, looked: map[string]bool{}, from: map[string]string{}, barred: map[string]string{}, got: map[string]uint64{}}
+func newTokenCache(kept tokenFiles, registry string, cred auth.Credential, secrets *secrets) *tokenCache {
+	c := &tokenCache{Cache: auth.NewCache(), kept: kept, registry: registry, secrets: secrets, looked: map[string]bool{}, from: map[string]string{}, barred: map[string]string{}, got: map[string]uint64{}}
 	switch {
 	case cred.AccessToken != "": // it is a token itself, which the user keeps
 		c.kept.dir = ""
@@ -266,6 +254,7 @@ func (c *tokenCache) find(what string) string {
 	token := c.kept.load(c.registry, what)
 	if token != "" {
 		c.from[what] = token
+		c.secrets.add(token)
 	}
 	return token
 }
@@ -326,6 +315,7 @@ func (c *tokenCache) note(what, token string, at time.Time) {
 	defer c.mu.Unlock()
 	c.clock++
 	c.got[what] = c.clock
+	c.secrets.add(token)
 	c.looked[what] = true
 	delete(c.from, what)
 	if c.barred[what] == token {

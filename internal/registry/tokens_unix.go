@@ -13,3 +13,10 @@ func isPrivate(info fs.FileInfo) bool {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	return ok && int(stat.Uid) == os.Geteuid() && info.Mode().Perm()&0o077 == 0
 }
+
+// isForOthers tells whether a file's mode lets others read or change it.
+func isForOthers(info fs.FileInfo) bool { return info.Mode().Perm()&0o066 != 0 }
+
+// isOpenToOthers tells whether a directory's mode lets others reach what is in
+// it.
+func isOpenToOthers(dir fs.FileInfo) bool { return dir.Mode().Perm()&0o011 != 0 }
