@@ -30,6 +30,7 @@
 package ocipkg
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"path/filepath"
@@ -84,6 +85,9 @@ type Client struct {
 	// Insecure names the registries whose TLS certificate is not checked; "*"
 	// stands for all.
 	Insecure []string
+	// CAFile is a PEM file with the certificates of authorities that are trusted
+	// beside the system's; empty is $OCIPKG_CA_FILE, where that is set.
+	CAFile string
 	// Anonymous leaves the user's credentials alone.
 	Anonymous bool
 	// UserAgent names the program to registries; empty is "ocipkg".
@@ -181,6 +185,11 @@ func (c *Client) open() error {
 		}
 		c.limits = c.Limits.Or(limits)
 		options := registry.Options{Connections: c.Connections, PlainHTTP: c.PlainHTTP, Insecure: c.Insecure, UserAgent: c.UserAgent, Warn: c.warn, Trace: c.Trace, Offline: c.Offline}
+		if path := cmp.Or(c.CAFile, os.Getenv("OCIPKG_CA_FILE")); path != "" {
+			if options.Authorities, c.err = registry.Authorities(path); c.err != nil {
+				return
+			}
+		}
 		if cache, err := os.UserCacheDir(); err == nil && filepath.IsAbs(cache) {
 			options.Tokens = filepath.Join(cache, "ocipkg", "tokens")
 		}

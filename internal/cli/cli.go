@@ -138,6 +138,7 @@ type app struct {
 	locked, offline     bool
 	frozen              bool
 	plainHTTP, insecure []string
+	caFile              string
 	connections         int
 	limits              ocipkg.Limits
 	json                bool
@@ -183,6 +184,7 @@ func (a *app) addGlobalFlags(root *cobra.Command) {
 	flags.BoolVar(&a.frozen, "frozen", false, "--locked and --offline (or set OCIPKG_FROZEN=1)")
 	flags.StringSliceVar(&a.plainHTTP, "plain-http", nil, "speak http to a registry: --plain-http=`HOST[:PORT]`, or to all without a value; loopback ones are anyway")
 	flags.StringSliceVar(&a.insecure, "insecure", nil, "do not check the TLS certificate of a registry: --insecure=`HOST[:PORT]`, or of any without a value")
+	flags.StringVar(&a.caFile, "ca-file", "", "trust the authorities whose certificates are in `FILE`, too (or set OCIPKG_CA_FILE)")
 	flags.IntVar(&a.connections, "connections", 0, "move so many blobs, or parts of one, at once; 0 adapts (or set OCIPKG_CONNECTIONS=`N`)")
 	var limits []string
 	flags.Func("limit", "raise or lower a bound on what is read of a package: `NAME=NUMBER`, such as bytes=128GiB; of bytes, entries, ratio, path, depth, manifest, config, index (or set OCIPKG_LIMIT)", func(text string) (err error) {
@@ -197,7 +199,7 @@ func (a *app) addGlobalFlags(root *cobra.Command) {
 // client gives the client that a command works with.
 func (a *app) client() *ocipkg.Client {
 	c := &ocipkg.Client{PlainHTTP: a.plainHTTP, Insecure: a.insecure, UserAgent: "ocipkg/" + version(), Warn: a.warn}
-	c.Connections, c.Limits = a.connections, a.limits
+	c.CAFile, c.Connections, c.Limits = a.caFile, a.connections, a.limits
 	c.Locked, c.Offline = a.locked || a.frozen, a.offline || a.frozen
 	if !a.quiet {
 		c.Progress = a.progress.update

@@ -6,15 +6,19 @@ package registry
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
 
 	"oras.land/oras-go/v2/registry"
 	"oras.land/oras-go/v2/registry/remote"
+	"oras.land/oras-go/v2/registry/remote/auth"
 
 	"github.com/ocipkg/ocipkg/internal/artifact"
 	"github.com/ocipkg/ocipkg/internal/errdef"
@@ -42,6 +46,8 @@ type Options struct {
 	PlainHTTP Hosts
 	// Insecure names registries whose certificate is not checked.
 	Insecure Hosts
+	// Authorities are those whose certificates are taken; nil are the system's.
+	Authorities *x509.CertPool
 	// Credentials finds what to log in with; nil is anonymous everywhere.
 	Credentials *Credentials
 	// Tokens is the directory in which the tokens that registries give are kept
@@ -97,12 +103,43 @@ func New(options Options) *Client {
 	// Digests are of the bytes as they are stored: nothing may unpack them on
 	// the way.
 	pool.DisableCompression = true
+	pool.Proxy, pool.OnProxyConnectResponse = c.proxy, proxyAnswered
+	if options.Authorities != nil {
+		pool.TLSClientConfig = &tls.Config{RootCAs: options.Authorities}
+	}
 	c.secure = newPools(pool)
 	lax := pool.Clone()
 	lax.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} // asked for by name
 	c.insecure = newPools(lax)
 	return c
 }
+
+// proxy gives the proxy that the environment names for a request. An error of
+// Go's own would show its URL, and so a password.
+func (c *Client) proxy(req *http.Request) (*url.URL, error) {
+	proxy, err := http.ProxyFromEnvironment(req)
+	if err != nil {
+		return nil, &explained{errdef.Errorf(errdef.ErrUsage, "the proxy for %s is not reached: HTTPS_PROXY or HTTP_PROXY is no URL; write it as http://HOST:PORT, or unset it", req.URL.Host)}
+	}
+	if proxy != nil {
+		password, _ := proxy.User.Password()
+		c.secrets.addCredential(auth.Credential{Username: proxy.User.Username(), Password: password})
+	}
+	return proxy, nil
+}
+
+// proxyAnswered makes an error of a proxy's refusal to connect.
+func proxyAnswered(_ context.Context, proxy *url.URL, asked *http.Request, answer *http.Response) error {
+	switch answer.StatusCode {
+	case http.StatusOK:
+		return nil
+	case http.StatusProxyAuthRequired:
+		return &explained{errdef.Errorf(errdef.ErrNetwork, "the proxy %s %s", proxy.Host, proxyRefusal)}
+	}
+	return &explained{errdef.Errorf(errdef.ErrNetwork, "the proxy %s answered %s to a connection to %s; check HTTPS_PROXY, or except the host with NO_PROXY", proxy.Host, oneLine(answer.Status), asked.Host)}
+}
+
+const proxyRefusal = "wants a user name and a password, or others; write them before the host, as USER:PASSWORD@HOST:PORT, in HTTPS_PROXY, and in HTTP_PROXY for registries without TLS"
 
 // pools keep connections: usual ones, and such as carry one answer at a time.
 // HTTP/2 has one for all, which may be slower than several are together.

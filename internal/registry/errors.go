@@ -73,6 +73,8 @@ func (c *Client) reword(host string, err error) error {
 		return errdef.Errorf(errdef.ErrUnauthorized, "%s forbids it%s; check that the name is right and that the account may do this, or run: ocipkg login %s", host, said(err), host)
 	case code == http.StatusNotFound:
 		return errdef.Errorf(errdef.ErrNotFound, "%s does not have it%s; check the name", host, said(err))
+	case code == http.StatusProxyAuthRequired:
+		return errdef.Errorf(errdef.ErrNetwork, "the proxy on the way to %s %s", host, proxyRefusal)
 	case transientStatus(code):
 		return errdef.Errorf(errdef.ErrNetwork, "%s kept answering %d %s%s; try again later", host, code, http.StatusText(code), said(err))
 	case code != 0:
@@ -142,22 +144,32 @@ func (c *Client) explainNetwork(host string, err error) error {
 		unknown x509.UnknownAuthorityError
 		record  tls.RecordHeaderError
 		cert    *tls.CertificateVerificationError
+		expired x509.CertificateInvalidError
+		alert   tls.AlertError
 		op      *net.OpError
 	)
 	_, realm, refused := strings.Cut(err.Error(), "bearer realm ")
 	switch {
 	case refused:
 		return errdef.Errorf(errdef.ErrUnauthorized, "%s names a token server that credentials are not sent to: %s; tell its operator", host, realm)
+	case errors.As(err, &op) && (op.Op == "proxyconnect" || op.Op == "socks connect"):
+		return errdef.Errorf(errdef.ErrNetwork, "the proxy on the way to %s cannot be reached: %w; check HTTPS_PROXY and HTTP_PROXY, or except the host with NO_PROXY", host, op.Err)
 	case errors.As(err, &dns):
 		return errdef.Errorf(errdef.ErrNetwork, "the host of %s cannot be found (%w); check the name and the connection", host, err)
 	case errors.As(err, &unknown):
-		return errdef.Errorf(errdef.ErrNetwork, "the certificate of %s is by an unknown authority; add that to the system's, or give --insecure=%s", host, host)
+		return errdef.Errorf(errdef.ErrNetwork, "the certificate of %s is by an unknown authority%s; give that authority's certificate with --ca-file or OCIPKG_CA_FILE, add it to the system's, or give --insecure=%s", host, unreadableAuthorities(), host)
+	case errors.As(err, &expired) && expired.Reason == x509.Expired:
+		return errdef.Errorf(errdef.ErrNetwork, "the certificate of %s is not good: %w; check this machine's clock, have it renewed, or give --insecure=%s", host, expired, host)
 	case errors.As(err, &cert):
 		return errdef.Errorf(errdef.ErrNetwork, "the certificate of %s is not good: %w; have it mended, or give --insecure=%s", host, cert.Err, host)
 	case errors.As(err, &record), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
 		return errdef.Errorf(errdef.ErrNetwork, "%s does not speak TLS; if it is meant to be so, give --plain-http=%s", host, host)
 	case strings.Contains(err.Error(), "stopped after 10 redirects"):
 		return errdef.Errorf(errdef.ErrNetwork, "%s sends from one place to another without end (%w); try again later, or tell its operator", host, err)
+	case errors.As(err, &alert):
+		return errdef.Errorf(errdef.ErrNetwork, "%s ended the TLS handshake: %w; check the name, and ask its operator whether it wants a client's certificate, which cannot be given, or has an old TLS", host, alert)
+	case strings.Contains(err.Error(), "tls: "):
+		return errdef.Errorf(errdef.ErrNetwork, "TLS with %s failed: %w; ask its operator", host, err)
 	case errors.Is(err, errStalled):
 		return errdef.Errorf(errdef.ErrNetwork, "%s fell silent; try again later", host)
 	case errors.As(err, &op) && op.Op == "dial":

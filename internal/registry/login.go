@@ -24,6 +24,9 @@ func ParseHost(name string) (string, error) {
 		host = dockerHub
 	}
 	if err := (registry.Reference{Registry: host}).ValidateRegistry(); err != nil || strings.HasSuffix(host, ":") || strings.HasPrefix(host, ":") {
+		if i := strings.LastIndexByte(name, '@'); i >= 0 {
+			name = "…" + name[i:] // what stands there may be a password
+		}
 		return "", errdef.Errorf(errdef.ErrUsage, "%q is not a registry: write it as host or host:port", name)
 	}
 	return host, nil

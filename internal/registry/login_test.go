@@ -20,9 +20,12 @@ func TestARegistryIsNamedByItsHost(t *testing.T) {
 			t.Errorf("ParseHost(%q) = %q, %v; want %q", name, got, err, want)
 		}
 	}
-	for _, name := range []string{"", "/", "https://", "ghcr.io/acme", "ann@ghcr.io", "gh cr.io", "::1", "host:", ":5000", "host:port", "host?x", "host#x", "ftp://x"} {
+	for _, name := range []string{"", "/", "https://", "ghcr.io/acme", "ann@ghcr.io", "gh cr.io", "::1", "host:", ":5000", "host:port", "host?x", "host#x", "ftp://x", "https://ann:secret@ghcr.io", "ann:sec@ret@ghcr.io"} {
 		_, err := ParseHost(name)
 		wantError(t, err, errdef.ErrUsage, "host:port")
+		if strings.Contains(err.Error(), "ret@") {
+			t.Errorf("%v shows a password", err)
+		}
 	}
 }
 
