@@ -6,12 +6,14 @@ package registry
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -114,18 +116,28 @@ func New(options Options) *Client {
 	return c
 }
 
-// proxy gives the proxy that the environment names for a request. An error of
-// Go's own would show its URL, and so a password.
+// proxy gives the proxy that the environment names for a request. Go passes over
+// a URL that it cannot read, or reads another in it.
 func (c *Client) proxy(req *http.Request) (*url.URL, error) {
 	proxy, err := http.ProxyFromEnvironment(req)
-	if err != nil {
-		return nil, &explained{errdef.Errorf(errdef.ErrUsage, "the proxy for %s is not reached: HTTPS_PROXY or HTTP_PROXY is no URL; write it as http://HOST:PORT, or unset it", req.URL.Host)}
+	if upper := strings.ToUpper(req.URL.Scheme) + "_PROXY"; err != nil || !isLoopback(req.URL.Host) && !isProxy(cmp.Or(os.Getenv(upper), os.Getenv(strings.ToLower(upper)))) {
+		// What it is may have a password in it.
+		return nil, &explained{errdef.Errorf(errdef.ErrUsage, "the proxy for %s is not asked: %s is no URL; write it as http://HOST:PORT, or unset it", req.URL.Host, upper)}
 	}
 	if proxy != nil {
 		password, _ := proxy.User.Password()
 		c.secrets.addCredential(auth.Credential{Username: proxy.User.Username(), Password: password})
 	}
 	return proxy, nil
+}
+
+// isProxy tells whether the value of a variable can be read, or is empty.
+func isProxy(value string) bool {
+	if !strings.Contains(value, "://") {
+		value = "http://" + value
+	}
+	_, err := url.Parse(value)
+	return err == nil
 }
 
 // proxyAnswered makes an error of a proxy's refusal to connect.

@@ -15,6 +15,10 @@ import (
 	"time"
 )
 
+// Name is a name of every registry with TLS that no name server knows: one that
+// is reached through a proxy.
+const Name = "registry.test"
+
 // authority signs certificates for loopback servers. Its keys are ECDSA:
 // docker-registry 2.8 panics on an Ed25519 certificate in a token bundle.
 type authority struct {
@@ -38,12 +42,13 @@ func newAuthority(name string) (*authority, error) {
 	return &authority{certificate: certificate, key: key}, nil
 }
 
-// issue returns a certificate for a server on this machine's loopback.
+// issue returns a certificate for a server on this machine's loopback, also by
+// the name Name.
 func (a *authority) issue() (*x509.Certificate, *ecdsa.PrivateKey, error) {
 	template := certificateTemplate(2, "localhost")
 	template.KeyUsage = x509.KeyUsageDigitalSignature
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
-	template.DNSNames = []string{"localhost"}
+	template.DNSNames = []string{"localhost", Name}
 	template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
