@@ -20,6 +20,7 @@ import (
 	"github.com/ocipkg/ocipkg"
 	"github.com/ocipkg/ocipkg/internal/errdef"
 	"github.com/ocipkg/ocipkg/internal/publish"
+	"github.com/ocipkg/ocipkg/internal/reference"
 )
 
 // The codes that the programs exit with.
@@ -102,14 +103,14 @@ func oneLine(err error) string {
 const maxShown = 4 << 10 // bytes at the start and at the end of an error
 
 // printable takes from a text what a terminal would not show but obey: parts of
-// it may be a package's own words.
+// it may be a package's own words. A password that a name came with goes, too.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) && r != '\t' {
 			return '\uFFFD'
 		}
 		return r
-	}, text)
+	}, reference.Redact(text))
 }
 
 func exitCode(err error) int {

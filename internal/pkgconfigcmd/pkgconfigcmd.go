@@ -138,7 +138,7 @@ func (c *command) report(err error) {
 	case errors.As(err, &real) && real.verbatim:
 		fmt.Fprint(to, real.stderr)
 	default:
-		fmt.Fprintln(to, oneLine(err.Error()))
+		fmt.Fprintln(to, oneLine(reference.Redact(err.Error())))
 	}
 }
 

@@ -50,10 +50,7 @@ func Parse(name string) (Reference, error) {
 func ParseRepository(name string) (Reference, error) {
 	ref, reason := parse(name)
 	if reason != "" {
-		if before, after, ok := strings.Cut(name, "@"); ok && strings.Contains(before, ":") && strings.Contains(after, "/") {
-			name = "…@" + after // what stands there may be a password
-		}
-		return Reference{}, errdef.Errorf(errdef.ErrUsage, "%q is not a package name: %s", name, reason)
+		return Reference{}, errdef.Errorf(errdef.ErrUsage, "%q is not a package name: %s", Redact(name), reason)
 	}
 	return ref, nil
 }

@@ -21,11 +21,11 @@ import (
 // credentialFile is what a file of docker or podman says.
 // https://github.com/docker/cli/blob/v28.5.1/cli/config/configfile/file.go
 type credentialFile struct {
-	name        string // for the user
-	exposed     bool   // others on this machine can read or change it
-	Auths       map[string]json.RawMessage
-	CredsStore  string
-	CredHelpers map[string]string
+	name        string                     // for the user
+	exposed     bool                       // others on this machine can read or change it
+	Auths       map[string]json.RawMessage `json:"auths"`
+	CredsStore  string                     `json:"credsStore"`
+	CredHelpers map[string]string          `json:"credHelpers"`
 }
 
 // parseCredentials reads the text of such a file. The error does not show it.
@@ -38,7 +38,7 @@ func parseCredentials(name string, raw []byte) (*credentialFile, error) {
 	err := json.Unmarshal(raw, file)
 	var kind *json.UnmarshalTypeError
 	if errors.As(err, &kind) {
-		err = fmt.Errorf("%s is not what docker has there", strings.TrimPrefix(kind.Field, "."))
+		err = fmt.Errorf("%s is not what docker has there", kind.Field)
 	}
 	if err == nil && raw[0] != '{' || err != nil && kind != nil && kind.Field == "" {
 		err = errors.New("it is no JSON object")

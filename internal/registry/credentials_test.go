@@ -290,6 +290,9 @@ func TestABrokenFileIsAnErrorThatNamesIt(t *testing.T) {
 		_, err := fetch(t, repo(t, s.host, Options{Credentials: c}), blobOf("content"))
 		wantError(t, err, nil, "read the credentials in "+c.paths[0], "mend the file")
 		s.wantTimes(t, "", 0)
+		if strings.Contains(text, "credsStore") {
+			wantError(t, err, nil, "credsStore is not what docker has there")
+		}
 	}
 }
 
