@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ocipkg/ocipkg/e2e/internal/program"
 	"github.com/ocipkg/ocipkg/e2e/internal/registrytest"
@@ -60,10 +61,25 @@ func TestLoginToARegistryByItsIPv6Address(t *testing.T) {
 		registry := registrytest.StartDistribution(t, registrytest.Options{Address: "::1", TLS: tls, Htpasswd: &alice})
 		name := registry.Host + "/acme/library:1"
 		s := newUser(t, registry, program.Options{})
+		s.WriteFile("in/include/six.h", "", 0o644)
 		s.Run("ocipkg", "login", registry.Host, "-u", alice.User, "-p", alice.Password).OK()
 		digest := s.Run("ocipkg", "push", "in", name).Digest()
 		if got := s.Run("ocipkg", "get", name).Digest(); got != digest {
 			t.Errorf("got %s, want %s", got, digest)
+		}
+		// Its name has brackets and colons, wherever it is written.
+		s.WriteFile("ocipkg.toml", "", 0o644)
+		s.Run("ocipkg", "add", "--as", "six", name).OK()
+		s.Run("ocipkg", "lock").OK()
+		for _, arguments := range [][]string{{"link", name}, {"link", "six"}, {"--locked", "restore"}, {"tree"}, {"vendor", "vendored"}, {"copy", name, registry.Host + "/acme/copy:2"}} {
+			s.Run("ocipkg", arguments...).OK()
+		}
+		for _, name := range []string{name, "six"} {
+			s.Run("ocipkg-pkg-config", "--exists", name).OK()
+		}
+		mirrored := newUser(t, registry, program.Options{Env: []string{"OCIPKG_MIRROR=oci:" + s.Dir + "/vendored,off"}})
+		if got := mirrored.Run("ocipkg", "get", name).Digest(); got != digest {
+			t.Errorf("got %s of what was vendored, want %s", got, digest)
 		}
 	}
 }
@@ -121,6 +137,20 @@ func TestCredentialsOfPodmanAndOfHelpersAreUsed(t *testing.T) {
 			s.WriteFile("docker/config.json", authFile(t, registry.Host, basic(alice)), 0o600)
 			s.Env = append(s.Env, "DOCKER_CONFIG="+s.Dir+"/docker")
 		},
+		"DOCKER_AUTH_CONFIG": func(s *program.Session) {
+			s.WriteFile(configFile(s), authFile(t, registry.Host, basic(registrytest.Account{User: "bob", Password: "x"})), 0o600)
+			s.Env = append(s.Env, "DOCKER_AUTH_CONFIG="+authFile(t, registry.Host, basic(alice)))
+		},
+		"REGISTRY_AUTH_FILE before DOCKER_AUTH_CONFIG": func(s *program.Session) {
+			s.Env = append(s.Env, "REGISTRY_AUTH_FILE="+s.WriteFile("auth.json", authFile(t, registry.Host, basic(alice)), 0o600),
+				"DOCKER_AUTH_CONFIG="+authFile(t, registry.Host, basic(registrytest.Account{User: "bob", Password: "x"})))
+		},
+		"an old key": func(s *program.Session) {
+			s.WriteFile(configFile(s), authFile(t, "https://"+registry.Host+"/v2/", basic(alice)), 0o600)
+		},
+		"a file with a byte order mark": func(s *program.Session) {
+			s.WriteFile(configFile(s), "\uFEFF"+authFile(t, registry.Host, basic(alice)), 0o600)
+		},
 		"podman's file at run time": func(s *program.Session) {
 			s.WriteFile("run/containers/auth.json", authFile(t, registry.Host, basic(alice)), 0o600)
 			s.Env = append(s.Env, "XDG_RUNTIME_DIR="+s.Dir+"/run")
@@ -177,6 +207,63 @@ func TestHelperThatFailsDoesNotStandBeforeAPublicPackage(t *testing.T) {
 	}
 	s.WriteFile(configFile(s), `{"auths":`, 0o600)
 	s.Run("ocipkg", "get", "--overwrite", name).Fails(1, configFile(s))
+}
+
+func TestHelperThatHangsIsLeftAtOnceWithCtrlC(t *testing.T) {
+	t.Parallel()
+	registry := registrytest.StartMemory(t)
+	s := newUser(t, registry, program.Options{Path: []string{hangingHelper(t)}})
+	s.WriteFile(configFile(s), `{"credsStore":"hangs"}`, 0o600)
+	begun := s.Dir + "/begun"
+	for _, arguments := range [][]string{{"get", registry.Host + "/acme/library:1"}, {"push", "in", registry.Host + "/acme/library:1"}, {"logout", registry.Host}} {
+		_ = os.Remove(begun)
+		p := s.Start("ocipkg", arguments...)
+		p.When(func() bool { _, err := os.Stat(begun); return err == nil })
+		at := time.Now()
+		p.Signal(os.Interrupt)
+		p.Wait().Fails(130, "interrupted")
+		// It has a minute; a busy machine needs some seconds.
+		if took := time.Since(at); took > 20*time.Second {
+			t.Errorf("%q took %v to end", arguments, took)
+		}
+	}
+}
+
+// hangingHelper gives a directory with a credential helper that says in the
+// file begun that it runs, and hangs, whatever it is told.
+func hangingHelper(t *testing.T) string {
+	t.Helper()
+	s := program.New(t, program.Options{})
+	s.WriteFile("docker-credential-hangs", "#!/bin/sh\ntrap '' INT\necho >begun\nexec sleep 300\n", 0o755)
+	return s.Dir
+}
+
+func TestCredentialFileThatOthersCanReadIsToldOfAndOneThatCannotBeReadIsAnError(t *testing.T) {
+	t.Parallel()
+	registry := registrytest.StartDistribution(t, registrytest.Options{Htpasswd: &alice})
+	name := registry.Host + "/acme/library:1"
+	s := newUser(t, registry, program.Options{})
+	s.WriteFile(configFile(s), authFile(t, registry.Host, basic(alice)), 0o644)
+	s.WriteFile("in/include/a.h", "", 0o644)
+	r := s.Run("ocipkg", "push", "in", name)
+	r.Digest()
+	if want := "ocipkg: warning: " + configFile(s) + " holds what to log in to " + registry.Host + " with, and others on this machine can read it; run: chmod 600 " + configFile(s) + "\n"; !strings.Contains(r.Stderr, want) || strings.Count(r.Stderr, "chmod") != 1 {
+		t.Errorf("there is no one warning %q\n%s", want, r)
+	}
+	// As pkg-config nothing is said, since build systems take it for flags.
+	if r := s.Run("ocipkg-pkg-config", "--exists", name).OK(); r.Stderr != "" {
+		t.Errorf("something is said\n%s", r)
+	}
+	s.Run("ocipkg", "login", registry.Host, "-u", alice.User, "-p", alice.Password).OK()
+	if r := s.Run("ocipkg", "get", "--overwrite", name).OK(); strings.Contains(r.Stderr, "chmod") {
+		t.Errorf("a login did not mend it\n%s", r)
+	}
+	if err := os.Chmod(configFile(s), 0); err != nil {
+		t.Fatal(err)
+	}
+	for _, arguments := range [][]string{{"get", "--overwrite", name}, {"login", registry.Host, "-u", alice.User, "-p", alice.Password}, {"logout", registry.Host}} {
+		s.Run("ocipkg", arguments...).Fails(1, configFile(s), "permission denied", "make the file readable")
+	}
 }
 
 func TestCertificateOfAnUnknownAuthorityIsRefusedUnlessAskedFor(t *testing.T) {

@@ -25,6 +25,9 @@ const startTime = 30 * time.Second
 // Options say how StartDistribution's registry is reached. The zero value is a
 // registry on 127.0.0.1, with plain http, open to everybody.
 type Options struct {
+	// Program is the registry's program; empty is Debian's docker-registry,
+	// which is distribution 2. See DistributionV3.
+	Program string
 	// Address is the IP address to listen on; empty is 127.0.0.1. "::1" gives
 	// a host such as "[::1]:40001".
 	Address string
@@ -50,9 +53,12 @@ type Account struct {
 // program is not installed.
 func StartDistribution(t testing.TB, options Options) *Registry {
 	t.Helper()
-	program, err := exec.LookPath("docker-registry")
-	if err != nil {
-		t.Fatalf("start a registry: %v; install it with: apt-get install docker-registry", err)
+	program := options.Program
+	if program == "" {
+		var err error
+		if program, err = exec.LookPath("docker-registry"); err != nil {
+			t.Fatalf("start a registry: %v; install it with: apt-get install docker-registry", err)
+		}
 	}
 	dir := tempdir.New(t)
 	r := &Registry{t: t, Storage: filepath.Join(dir, "storage")}
@@ -72,6 +78,22 @@ func StartDistribution(t testing.TB, options Options) *Registry {
 		t.Fatal(err)
 	}
 	return r
+}
+
+// DistributionV3 builds distribution 3 from the Go module proxy, and gives its
+// program, which is removed when t ends. That takes minutes the first time, and
+// seconds when Go's caches have it: it is for make soak.
+func DistributionV3(t testing.TB) string {
+	t.Helper()
+	const module = "github.com/distribution/distribution/v3/cmd/registry@v3.1.2"
+	dir := tempdir.New(t)
+	cmd := exec.Command("go", "install", module)
+	cmd.Dir = dir // outside of any module
+	cmd.Env = append(os.Environ(), "GOBIN="+dir, "CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off")
+	if output, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build %s: %v; the Go module proxy must be reachable\n%s", module, err, output)
+	}
+	return filepath.Join(dir, "registry")
 }
 
 // useTLS makes an authority and a server certificate in dir.
