@@ -42,6 +42,7 @@ soak:
 	cd e2e && go test -count=5 -timeout 60m ./...
 	cd e2e && OCIPKG_SOAK=1 go test -count=1 -timeout 60m ./detection ./upkeep
 	cd e2e && OCIPKG_SOAK=1 go test -count=1 -timeout 60m -run KeepBreaking ./robustness
+	cd e2e && OCIPKG_SOAK=1 go test -count=1 -run Protocol ./login
 
 fuzz:
 	./scripts/fuzz $(TIME)

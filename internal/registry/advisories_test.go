@@ -204,10 +204,10 @@ func TestAdvisoryGHSA_xc97_9f2f_9hrxASecretInTheBodyOfARedirectedTokenRequest(t 
 }
 
 func TestAdvisoryGHSA_jxpm_75mh_9fp7CredentialsAlongAnUploadLocation(t *testing.T) {
-	for _, origin := range elsewhere {
+	for _, origin := range append([]string{"http://reg.example:443"}, elsewhere...) {
 		eachSecret(t, func(t *testing.T, cred auth.Credential, challenge string) {
 			spies := listenIn(t)
-			r, _ := spied(t, spies, cred, challenge, func(w http.ResponseWriter, r *http.Request) {
+			r, told := spied(t, spies, cred, challenge, func(w http.ResponseWriter, r *http.Request) {
 				if r.Method != http.MethodPost {
 					w.WriteHeader(http.StatusNotFound)
 					return
@@ -222,6 +222,9 @@ func TestAdvisoryGHSA_jxpm_75mh_9fp7CredentialsAlongAnUploadLocation(t *testing.
 			how, err = r.PushBlob(t.Context(), blobOf("content"), sibling(r), opener("content"))
 			if how != Had || err == nil || len(spies.seen) > 0 {
 				t.Errorf("%s: with a mount it arrived by %v, %v; the spies were asked %q", origin, how, err, spies.seen)
+			}
+			if trace := strings.Join(told.all, "\n"); strings.Contains(trace, "PUT ") {
+				t.Errorf("%s: something was sent:\n%s", origin, trace)
 			}
 		})
 	}
