@@ -185,11 +185,7 @@ func (c *Client) open() error {
 		}
 		c.limits = c.Limits.Or(limits)
 		options := registry.Options{Connections: c.Connections, PlainHTTP: c.PlainHTTP, Insecure: c.Insecure, UserAgent: c.UserAgent, Warn: c.warn, Trace: c.Trace, Offline: c.Offline}
-		if path := cmp.Or(c.CAFile, os.Getenv("OCIPKG_CA_FILE")); path != "" {
-			if options.Authorities, c.err = registry.Authorities(path); c.err != nil {
-				return
-			}
-		}
+		options.CAFile = cmp.Or(c.CAFile, os.Getenv("OCIPKG_CA_FILE"))
 		if cache, err := os.UserCacheDir(); err == nil && filepath.IsAbs(cache) {
 			options.Tokens = filepath.Join(cache, "ocipkg", "tokens")
 		}

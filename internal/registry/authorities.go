@@ -1,16 +1,37 @@
 package registry
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"net/http"
 	"os"
 
 	"github.com/ocipkg/ocipkg/internal/errdef"
 )
 
-// Authorities gives the system's authorities for TLS certificates together with
+// trustAuthorities trusts the authorities that the options name beside the
+// system's, before the first connection: reading these takes a while.
+func (c *Client) trustAuthorities() error {
+	if c.options.CAFile == "" {
+		return nil
+	}
+	c.trusted.Do(func() {
+		pool, err := authorities(c.options.CAFile)
+		if err != nil {
+			c.untrusted = &explained{err}
+			return
+		}
+		for _, transport := range []*http.Transport{c.secure.usual, c.secure.apart} {
+			transport.TLSClientConfig = &tls.Config{RootCAs: pool}
+		}
+	})
+	return c.untrusted
+}
+
+// authorities gives the system's authorities for TLS certificates together with
 // those in a PEM file. The error is of kind [errdef.ErrUsage].
-func Authorities(path string) (*x509.CertPool, error) {
+func authorities(path string) (*x509.CertPool, error) {
 	pem, err := readAuthorities(path)
 	if err != nil {
 		return nil, errdef.Errorf(errdef.ErrUsage, "read the certificates of authorities: %w; give a file of certificates in PEM form", err)

@@ -20,15 +20,14 @@ func certificateFile(t testing.TB, s *httptest.Server) string {
 
 func TestAnAuthorityOfTheUsersIsTrusted(t *testing.T) {
 	s := serveTLS(t, map[string]http.HandlerFunc{"/v2/": answer(http.StatusOK, "content")})
-	authorities, err := Authorities(certificateFile(t, s.Server))
-	if err != nil {
-		t.Fatal(err)
-	}
-	wantFetched(t, repo(t, s.host, Options{Authorities: authorities}), "content")
+	r := repo(t, s.host, Options{CAFile: certificateFile(t, s.Server)})
+	wantFetched(t, r, "content")
 	// Also for the parts of a blob, which have connections of their own.
-	client := New(Options{Authorities: authorities})
-	if client.secure.apart.TLSClientConfig.RootCAs != authorities {
-		t.Error("connections for parts do not trust it")
+	apart := &http.Client{Transport: r.client.secure.apart}
+	if resp, err := apart.Get(s.URL + "/v2/"); err != nil {
+		t.Error(err)
+	} else {
+		resp.Body.Close()
 	}
 }
 
@@ -42,7 +41,7 @@ func TestAFileWithoutAuthoritiesIsAnErrorThatNamesIt(t *testing.T) {
 		"a key":         write(t, filepath.Join(dir, "key.pem"), "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"),
 		"broken":        write(t, filepath.Join(dir, "broken.pem"), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
 	} {
-		_, err := Authorities(path)
+		_, err := fetch(t, repo(t, "reg.example", Options{CAFile: path}), blobOf("content"))
 		wantError(t, err, errdef.ErrUsage, path, "PEM form")
 		// Go says nothing of a file that it cannot use.
 		t.Setenv("SSL_CERT_FILE", path)

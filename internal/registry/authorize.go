@@ -89,7 +89,7 @@ func (a *authorizer) Do(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	for _, line := range resp.Header.Values("Warning") {
-		if text := warningText(line); text != "" {
+		if text := oneLine(a.client.secrets.hide(warningText(line))); text != "" {
 			a.client.warn(a.registry + " says: " + text)
 		}
 	}

@@ -9,7 +9,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"io"
 	"net/http"
 	"net/url"
@@ -48,8 +47,9 @@ type Options struct {
 	PlainHTTP Hosts
 	// Insecure names registries whose certificate is not checked.
 	Insecure Hosts
-	// Authorities are those whose certificates are taken; nil are the system's.
-	Authorities *x509.CertPool
+	// CAFile is a PEM file of authorities that are trusted beside the system's;
+	// empty is none.
+	CAFile string
 	// Credentials finds what to log in with; nil is anonymous everywhere.
 	Credentials *Credentials
 	// Tokens is the directory in which the tokens that registries give are kept
@@ -83,6 +83,9 @@ type Client struct {
 	trips    trips
 	secrets  secrets
 
+	trusted   sync.Once // the authorities of the options
+	untrusted error     // why they are not
+
 	mu    sync.Mutex
 	repos map[string]*Repository
 	said  map[string]bool
@@ -106,9 +109,6 @@ func New(options Options) *Client {
 	// the way.
 	pool.DisableCompression = true
 	pool.Proxy, pool.OnProxyConnectResponse = c.proxy, proxyAnswered
-	if options.Authorities != nil {
-		pool.TLSClientConfig = &tls.Config{RootCAs: options.Authorities}
-	}
 	c.secure = newPools(pool)
 	lax := pool.Clone()
 	lax.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} // asked for by name
@@ -261,6 +261,9 @@ func (r *reusing) RoundTrip(req *http.Request) (*http.Response, error) {
 func (c *Client) send(req *http.Request) (*http.Response, error) {
 	if c.options.Offline {
 		return nil, errOffline // as a last resort: it is refused before
+	}
+	if err := c.trustAuthorities(); err != nil {
+		return nil, err
 	}
 	pools := c.secure
 	if c.options.Insecure.Has(registryOf(req.URL.Host)) {

@@ -23,6 +23,7 @@ import (
 type credentialFile struct {
 	name        string                     // for the user
 	exposed     bool                       // others on this machine can read or change it
+	piped       bool                       // it is no regular file
 	Auths       map[string]json.RawMessage `json:"auths"`
 	CredsStore  string                     `json:"credsStore"`
 	CredHelpers map[string]string          `json:"credHelpers"`
@@ -68,7 +69,8 @@ func readCredentialFile(path string) (*credentialFile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the credentials in %s: %w; mend the file or move it away", path, err)
 	}
-	file.exposed = isExposed(path, info)
+	file.piped = !info.Mode().IsRegular()
+	file.exposed = !file.piped && isExposed(path, info)
 	return file, nil
 }
 

@@ -27,6 +27,7 @@ type Credentials struct {
 
 	mu    sync.Mutex
 	asked map[[2]string]*helped // by program and address
+	piped map[string]*credentialFile
 }
 
 // helped is what a helper said. It is asked once: it may be slow, or hang.
@@ -99,13 +100,30 @@ func (c *Credentials) files() ([]*credentialFile, error) {
 		if i == len(c.paths) {
 			break
 		}
-		file, err := readCredentialFile(c.paths[i])
+		file, err := c.read(c.paths[i])
 		if err != nil {
 			return nil, err
 		}
 		files = append(files, file)
 	}
 	return files, nil
+}
+
+// read reads a file; what can be read once only, such as a pipe, is kept.
+func (c *Credentials) read(path string) (*credentialFile, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if file := c.piped[path]; file != nil {
+		return file, nil
+	}
+	file, err := readCredentialFile(path)
+	if err == nil && file.piped {
+		if c.piped == nil {
+			c.piped = map[string]*credentialFile{}
+		}
+		c.piped[path] = file
+	}
+	return file, err
 }
 
 // dockerHubKey is what docker calls Docker Hub.

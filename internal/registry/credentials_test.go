@@ -296,6 +296,30 @@ func TestABrokenFileIsAnErrorThatNamesIt(t *testing.T) {
 	}
 }
 
+func TestAPipeIsReadOnce(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		return
+	}
+	read, written, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer read.Close()
+	if _, err := written.WriteString(`{"auths": {"r.example": ` + entry("ann", "p") + `}}`); err != nil {
+		t.Fatal(err)
+	}
+	written.Close()
+	// As a shell's <(…) is.
+	c := &Credentials{paths: []string{fmt.Sprintf("/dev/fd/%d", read.Fd())}}
+	for range 2 { // repositories
+		got, told := found(t, c, "r.example", "a")
+		if got != "ann" {
+			t.Errorf("found %q", got)
+		}
+		told.want(t)
+	}
+}
+
 func TestAFileThatIsNotThereCountsAsEmpty(t *testing.T) {
 	notADirectory := write(t, filepath.Join(t.TempDir(), "file"), "x")
 	c := &Credentials{paths: []string{filepath.Join(t.TempDir(), "none", "config.json"), filepath.Join(notADirectory, ".docker", "config.json")}}

@@ -68,23 +68,23 @@ func (c *Client) reword(host string, err error) error {
 	case errors.As(err, &done):
 		return done.error
 	case code == http.StatusUnauthorized || errors.Is(err, auth.ErrBasicCredentialNotFound) || unfitForBasic(err):
-		return errdef.Errorf(errdef.ErrUnauthorized, "%s refused the credentials, or wants some%s; run: ocipkg login %s", host, said(err), host)
+		return errdef.Errorf(errdef.ErrUnauthorized, "%s refused the credentials, or wants some%s; run: ocipkg login %s", host, c.words(err), host)
 	case code == http.StatusForbidden:
-		return errdef.Errorf(errdef.ErrUnauthorized, "%s forbids it%s; check that the name is right and that the account may do this, or run: ocipkg login %s", host, said(err), host)
+		return errdef.Errorf(errdef.ErrUnauthorized, "%s forbids it%s; check that the name is right and that the account may do this, or run: ocipkg login %s", host, c.words(err), host)
 	case code == http.StatusNotFound:
-		return errdef.Errorf(errdef.ErrNotFound, "%s does not have it%s; check the name", host, said(err))
+		return errdef.Errorf(errdef.ErrNotFound, "%s does not have it%s; check the name", host, c.words(err))
 	case code == http.StatusProxyAuthRequired:
 		return errdef.Errorf(errdef.ErrNetwork, "the proxy on the way to %s %s", host, proxyRefusal)
 	case transientStatus(code):
-		return errdef.Errorf(errdef.ErrNetwork, "%s kept answering %d %s%s; try again later", host, code, http.StatusText(code), said(err))
+		return errdef.Errorf(errdef.ErrNetwork, "%s kept answering %d %s%s; try again later", host, code, http.StatusText(code), c.words(err))
 	case code != 0:
-		return fmt.Errorf("%s answered %d %s%s", host, code, http.StatusText(code), said(err))
+		return fmt.Errorf("%s answered %d %s%s", host, code, http.StatusText(code), c.words(err))
 	}
 	return c.explainNetwork(host, err)
 }
 
-// said gives what the registry wrote about an error.
-func said(err error) string {
+// words gives what the registry wrote about an error.
+func (c *Client) words(err error) string {
 	var response *errcode.ErrorResponse
 	if !errors.As(err, &response) || len(response.Errors) == 0 {
 		return ""
@@ -93,7 +93,8 @@ func said(err error) string {
 	if message == "" {
 		message = response.Errors[0].Code
 	}
-	if message = oneLine(message); message == "" {
+	// Before it is cut off, since a piece of a secret is not known for one.
+	if message = oneLine(c.secrets.hide(message)); message == "" {
 		return ""
 	}
 	return " (" + message + ")"
@@ -112,7 +113,8 @@ func oneLine(text string) string {
 	return string(line)
 }
 
-// warningText reads a Warning header; empty when it is none for the user.
+// warningText reads a Warning header, whatever it says; empty when it is none
+// for the user.
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#warnings
 func warningText(header string) string {
 	quoted, ok := strings.CutPrefix(header, "299 - ")
@@ -123,7 +125,7 @@ func warningText(header string) string {
 	if err != nil {
 		return ""
 	}
-	return oneLine(text)
+	return text
 }
 
 // explainNetwork is [Client.explain] for errors below HTTP.

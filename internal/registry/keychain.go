@@ -110,18 +110,22 @@ func (k keychain) run(ctx context.Context, action, input string) ([]byte, error)
 		return nil, fmt.Errorf("it did not end within %v", helperWait)
 	case err == nil, errors.Is(err, exec.ErrWaitDelay):
 		return said.taken.Bytes(), nil
-	case errors.As(err, &exit) && message != "" && !strings.HasPrefix(message, "{"):
+	case errors.As(err, &exit) && tells(message, input):
+		return nil, fmt.Errorf("it ended with %w, and what it said is not shown, since that may be secret", err)
+	case errors.As(err, &exit) && message != "":
 		return nil, errors.New(oneLine(message))
+	case action == "store":
+		return nil, fmt.Errorf("it ended with %w", err)
 	}
-	return nil, fmt.Errorf("it ended with %w; to see why, run: echo %s | %s get", err, address(action, input), k.program())
+	return nil, fmt.Errorf("it ended with %w; to see why, run: echo %s | %s %s", err, input, k.program(), action)
 }
 
-// address gives what of a program's input is not secret.
-func address(action, input string) string {
-	if action == "store" {
-		return "REGISTRY"
-	}
-	return input
+// tells tells whether what a program says may have a secret in it: that which it
+// has, or was given.
+func tells(message, input string) bool {
+	var given keychainEntry
+	_ = json.Unmarshal([]byte(input), &given) // what is none has no secret
+	return strings.HasPrefix(message, "{") || strings.Contains(message, `"Secret"`) || given.Secret != "" && strings.Contains(message, given.Secret)
 }
 
 // limitedBuffer takes so many bytes, and calls full at the first beyond. It has

@@ -155,10 +155,13 @@ func TestALoginThatItsHelperRefusesShowsNoPassword(t *testing.T) {
 	c := credentialsIn(t, `{"credsStore": "refuses"}`)
 	s.Config.Handler = answer(200, "")
 	err := New(Options{Credentials: c}).Login(t.Context(), s.host, "ann", "marked-secret")
-	wantError(t, err, nil, "keep the credentials for "+s.host, "docker-credential-refuses", "cannot keep")
+	wantError(t, err, nil, "keep the credentials for "+s.host, "docker-credential-refuses", "exit status 1")
 	if strings.Contains(err.Error(), "marked-secret") {
 		t.Errorf("%v shows the password", err)
 	}
+	helper(t, "refuses", `echo "the keychain is locked"; exit 1`)
+	err = New(Options{Credentials: c}).Login(t.Context(), s.host, "ann", "marked-secret")
+	wantError(t, err, nil, "keep the credentials for "+s.host, "the keychain is locked")
 }
 
 func TestALoginUsesTheKeychainOfTheSystemWhereNothingIsConfigured(t *testing.T) {

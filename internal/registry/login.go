@@ -49,7 +49,7 @@ func (c *Client) login(ctx context.Context, host, user, password string) error {
 	err := c.ping(ctx, host, cred)
 	switch {
 	case statusOf(err) == http.StatusUnauthorized || unfitForBasic(err):
-		return errdef.Errorf(errdef.ErrUnauthorized, "log in to %s: it refused the user name or the password%s; check both, and whether it wants a token in place of the password", host, said(err))
+		return errdef.Errorf(errdef.ErrUnauthorized, "log in to %s: it refused the user name or the password%s; check both, and whether it wants a token in place of the password", host, c.words(err))
 	case statusOf(err) == http.StatusNotFound:
 		return errdef.Errorf(errdef.ErrNotFound, "log in to %s: it is no registry: there is no /v2/ at it; check the name", host)
 	case err != nil:

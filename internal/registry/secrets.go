@@ -2,6 +2,7 @@ package registry
 
 import (
 	"encoding/base64"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -33,7 +34,9 @@ func (s *secrets) add(texts ...string) {
 
 // addCredential adds all that a credential is sent as.
 func (s *secrets) addCredential(cred auth.Credential) {
-	s.add(cred.Password, cred.RefreshToken, cred.AccessToken)
+	for _, secret := range []string{cred.Password, cred.RefreshToken, cred.AccessToken} {
+		s.add(secret, url.QueryEscape(secret))
+	}
 	if cred.Password != "" {
 		s.add(base64.StdEncoding.EncodeToString([]byte(cred.Username + ":" + cred.Password)))
 	}
@@ -51,36 +54,45 @@ func (s *secrets) hide(text string) string {
 	return bareURLs(text)
 }
 
-// bareURLs takes from the URLs in a text what may be secret: a user's name with
-// a password, and the query.
+// bareURLs takes from the URLs in a text, whole ones and such as begin with the
+// path, what may be secret: a user's name with a password, and the query.
 func bareURLs(text string) string {
-	var out strings.Builder
-	for {
-		before, rest, found := strings.Cut(text, "://")
-		out.WriteString(before)
-		if !found {
-			return out.String()
-		}
-		out.WriteString("://")
-		end := strings.IndexFunc(rest, func(r rune) bool { return strings.ContainsRune(" \t\r\n\"'`<>()", r) })
-		if end < 0 {
-			end = len(rest)
-		}
-		at, mark := rest[:end], ""
-		text = rest[end:]
-		if path, _, ok := strings.Cut(at, "?"); ok {
-			at, mark = path, "?…"
-		}
-		host, path, slash := strings.Cut(at, "/")
-		if i := strings.LastIndexByte(host, '@'); i >= 0 {
-			host = host[i+1:]
-		}
-		out.WriteString(host)
-		if slash {
-			out.WriteString("/" + path)
-		}
-		out.WriteString(mark)
+	if !strings.ContainsAny(text, "?@") {
+		return text
 	}
+	var out strings.Builder
+	for text != "" {
+		end := strings.IndexAny(text, " \t\r\n\"'`<>()")
+		switch end {
+		case -1:
+			end = len(text)
+		case 0:
+			end = 1
+		}
+		out.WriteString(bareURL(text[:end]))
+		text = text[end:]
+	}
+	return out.String()
+}
+
+func bareURL(word string) string {
+	scheme, rest, found := strings.Cut(word, "://")
+	if !found && !strings.HasPrefix(word, "/") {
+		return word
+	}
+	if path, _, ok := strings.Cut(word, "?"); ok {
+		return bareURL(path) + "?…"
+	}
+	host, path, slash := strings.Cut(rest, "/")
+	i := strings.LastIndexByte(host, '@')
+	if !found || i < 0 {
+		return word
+	}
+	word = scheme + "://" + host[i+1:]
+	if slash {
+		word += "/" + path
+	}
+	return word
 }
 
 // hiddenError is an error with another text.
