@@ -103,9 +103,9 @@ type scripted struct {
 	mu        sync.Mutex
 	asked     []string // method, host and path
 	blobs     map[string][]byte
-	manifests map[string][]byte   // by repository, and tag or digest
-	uploads   map[string]*session // by the path that the registry gave last
-	granted   map[string][]string // scopes, by token
+	manifests map[string][]byte       // by repository, and tag or digest
+	uploads   map[string]*begunUpload // by the path that the registry gave last
+	granted   map[string][]string     // scopes, by token
 	numbered  int
 
 	// Once, for the first request that begins so, half-way: all tokens have run
@@ -116,15 +116,15 @@ type scripted struct {
 
 const half = 100 << 10 // bytes
 
-// session is an upload that has begun.
-type session struct {
+// begunUpload is an upload that has begun.
+type begunUpload struct {
 	repository string
 	content    []byte
 	chunks     int
 }
 
 func serveKind(t testing.TB, k kind) *scripted {
-	s := &scripted{kind: k, t: t, blobs: map[string][]byte{}, manifests: map[string][]byte{}, uploads: map[string]*session{}, granted: map[string][]string{}}
+	s := &scripted{kind: k, t: t, blobs: map[string][]byte{}, manifests: map[string][]byte{}, uploads: map[string]*begunUpload{}, granted: map[string][]string{}}
 	s.Server = httptest.NewUnstartedServer(s)
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.StartTLS()
@@ -366,7 +366,7 @@ func (s *scripted) upload(w http.ResponseWriter, r *http.Request, repository str
 	at := r.URL.Path + "?" + url.Values{"_state": query["_state"]}.Encode()
 	upload := s.uploads[at]
 	if r.Method == http.MethodPost {
-		upload = &session{repository: repository}
+		upload = &begunUpload{repository: repository}
 	}
 	if upload == nil || r.Method == http.MethodGet && s.noResume {
 		answer(http.StatusNotFound, errorDocument("BLOB_UPLOAD_UNKNOWN", "no such upload"))(w, r)
