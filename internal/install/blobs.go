@@ -125,6 +125,12 @@ func placeOf(in *store.Store, entry string) string {
 	if !old {
 		return ""
 	}
+	return packageOf(in, name)
+}
+
+// packageOf gives the directory of the package whose lock has that name; empty
+// when that is not the lock of one.
+func packageOf(in *store.Store, name string) string {
 	for _, algorithm := range []digest.Algorithm{digest.SHA256, digest.SHA512} {
 		if of := digest.NewDigestFromEncoded(algorithm, name); of.Validate() == nil {
 			return in.PackageDir(of.String())

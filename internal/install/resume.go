@@ -66,9 +66,16 @@ func (r *resume) old() string { return filepath.Join(r.dir, "old") }
 func (r *resume) spool(number int) string { return filepath.Join(r.dir, strconv.Itoa(number)) }
 
 // partial tells whether something in tmp/ is what came of a package that did not
-// come whole. One with a description was whole, and was being removed.
+// come whole, and is not there. One with a description was whole, and was being
+// removed.
 func partial(in *store.Store, entry string) bool {
-	if strings.HasSuffix(entry, partSuffix) {
+	name, part := strings.CutSuffix(entry, partSuffix)
+	if dir := packageOf(in, name); dir == "" {
+		return false
+	} else if _, err := os.Lstat(dir); err == nil {
+		return false
+	}
+	if part {
 		return true
 	}
 	_, err := os.Lstat(in.Path("tmp", entry, "root"))

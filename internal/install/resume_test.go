@@ -390,6 +390,19 @@ func TestWhatCameIsKeptForADayOrUntilThePrune(t *testing.T) {
 	}
 }
 
+func TestWhatCameOfAPackageThatIsThereIsOfNoUse(t *testing.T) {
+	f, s, desc, broken := interrupted(t)
+	wantWhole(t, s, f, desc, several())
+	f.cut[broken] = int64(len(f.blobs[broken])) / 2
+	if _, err := install.Package(t.Context(), s, f, desc, nil, install.Options{Resume: true, Replace: true}); !errors.Is(err, errdef.ErrNetwork) {
+		t.Fatalf("the error is %v", err)
+	}
+	if left := leftovers(t, s); len(left) == 0 {
+		t.Error("nothing is left, which tests nothing")
+	}
+	wantWhole(t, s, f, desc, several())
+}
+
 func TestASourceThatLiesAboutPartsIsReadInOneStream(t *testing.T) {
 	f, s := newFlaky(newMemory()), newStore(t)
 	desc := build(t, f.memory, several())
