@@ -184,14 +184,32 @@ func (c *Client) editOnce(ctx context.Context, of *project.Project, file string,
 	if now, err := readOrNil(file); err != nil || !bytes.Equal(now, before) {
 		return nil, errors.Join(err, errEdited)
 	}
-	if err := writeProjectFile(file, after); err != nil {
+	// All that may be needed is written before anything is in place: where a disk
+	// is full, what was there could not be written again.
+	edited, err := stageFile(file, after)
+	if err != nil {
 		return nil, err
 	}
-	if err := c.writeLock(next, lock); err != nil {
-		if before == nil {
-			return nil, errors.Join(err, os.Remove(file))
+	defer edited.drop()
+	undo := func() error { return os.Remove(file) }
+	if before != nil {
+		old, err := stageFile(file, before)
+		if err != nil {
+			return nil, err
 		}
-		return nil, errors.Join(err, writeProjectFile(file, before))
+		defer old.drop()
+		undo = old.place
+	}
+	locked, err := stageLock(next, lock)
+	if err != nil {
+		return nil, err
+	}
+	defer locked.drop()
+	if err := edited.place(); err != nil {
+		return nil, err
+	}
+	if err := c.placeLock(next, locked); err != nil {
+		return nil, errors.Join(err, undo())
 	}
 	return changes, nil
 }

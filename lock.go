@@ -177,14 +177,33 @@ func (c *Client) newLock(ctx context.Context, of *project.Project, options LockO
 
 // writeLock writes a project's lock, unless it is there like that.
 func (c *Client) writeLock(of *project.Project, lock *project.Lock) error {
+	staged, err := stageLock(of, lock)
+	if err != nil {
+		return err
+	}
+	defer staged.drop()
+	return c.placeLock(of, staged)
+}
+
+// stageLock is the first half of [Client.writeLock]; nil when the lock is there
+// like that.
+func stageLock(of *project.Project, lock *project.Lock) (*stagedFile, error) {
 	text := lock.Text()
-	have, err := os.ReadFile(of.LockPath())
-	if err != nil || !bytes.Equal(have, text) {
-		if err := writeProjectFile(of.LockPath(), text); err != nil {
+	if have, err := os.ReadFile(of.LockPath()); err == nil && bytes.Equal(have, text) {
+		return nil, nil
+	}
+	return stageFile(of.LockPath(), text)
+}
+
+// placeLock is the second half of [Client.writeLock].
+func (c *Client) placeLock(of *project.Project, staged *stagedFile) error {
+	_, statErr := os.Stat(of.LockPath())
+	if staged != nil {
+		if err := staged.place(); err != nil {
 			return err
 		}
 	}
-	if errors.Is(err, os.ErrNotExist) {
+	if errors.Is(statErr, os.ErrNotExist) {
 		// Build systems watch the files that were there: for them the project
 		// has changed, which now has a lock. Who does not own its file, cannot
 		// say so.
@@ -225,23 +244,6 @@ func lockChanges(before, after *project.Lock) []LockChange {
 		}
 	}
 	return changes
-}
-
-// writeProjectFile writes a file that is a project's own, all at once.
-func writeProjectFile(name string, text []byte) error {
-	if _, err := os.Stat(name); !errors.Is(err, os.ErrNotExist) {
-		return rewriteFile(name, text)
-	}
-	tmp, err := os.CreateTemp(filepath.Dir(name), ".ocipkg-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name())
-	_, err = tmp.Write(text)
-	if err = errors.Join(err, tmp.Chmod(0o644), tmp.Close()); err != nil {
-		return fmt.Errorf("write %s: %w", name, err)
-	}
-	return os.Rename(tmp.Name(), name)
 }
 
 // stored is a place to fetch from whose manifests and configs the store may

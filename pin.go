@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -313,25 +314,52 @@ func (c *Client) lookUpTags(ctx context.Context, tags map[reference.Reference]bo
 // of it. Its mode stays, and a link to it stays a link. A file that nobody may
 // write to is left alone.
 func rewriteFile(path string, text []byte) error {
-	path, err := filepath.EvalSymlinks(path)
+	next, err := stageFile(path, text)
 	if err != nil {
 		return err
 	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
-	if info.Mode().Perm()&0o222 == 0 {
-		return fmt.Errorf("%s is read-only; make it writable", path)
+	defer next.drop()
+	return next.place()
+}
+
+// stagedFile is written, and lacks only its name.
+type stagedFile struct{ tmp, path string }
+
+// stageFile is the first half of [rewriteFile]: what can fail for want of room
+// is done. A file that is not there will be.
+func stageFile(path string, text []byte) (*stagedFile, error) {
+	mode := fs.FileMode(0o644)
+	real, err := filepath.EvalSymlinks(path)
+	switch {
+	case err == nil:
+		path = real
+		info, err := os.Stat(path)
+		if err != nil {
+			return nil, err
+		}
+		if mode = info.Mode().Perm(); mode&0o222 == 0 {
+			return nil, fmt.Errorf("%s is read-only; make it writable", path)
+		}
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, err
 	}
 	tmp, err := os.CreateTemp(filepath.Dir(path), ".ocipkg-*")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer os.Remove(tmp.Name())
 	_, err = tmp.Write(text)
-	if err = errors.Join(err, tmp.Chmod(info.Mode().Perm()), tmp.Close()); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
+	if err = errors.Join(err, tmp.Chmod(mode), tmp.Close()); err != nil {
+		return nil, errors.Join(fmt.Errorf("write %s: %w", path, err), os.Remove(tmp.Name()))
 	}
-	return os.Rename(tmp.Name(), path)
+	return &stagedFile{tmp.Name(), path}, nil
+}
+
+// place gives the file its name.
+func (f *stagedFile) place() error { return os.Rename(f.tmp, f.path) }
+
+// drop removes the file where it is not in place. Nil is no file.
+func (f *stagedFile) drop() {
+	if f != nil {
+		os.Remove(f.tmp)
+	}
 }

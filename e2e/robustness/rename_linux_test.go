@@ -19,7 +19,8 @@ import (
 func killAtEachRename(t *testing.T, s *program.Session, must []string, prepare func(), check func(), arguments ...string) {
 	t.Helper()
 	seen := map[string]bool{}
-	syscalls.Each(t, s, []string{"rename"}, syscalls.Kill, nil, prepare, func(c syscalls.Call, r *program.Result) {
+	plan := syscalls.Plan{Names: []string{"rename"}, Verdict: syscalls.Kill, Prepare: prepare}
+	plan.Check = func(c syscalls.Call, r *program.Result) {
 		for _, pattern := range must {
 			if ok, err := filepath.Match(pattern, c.Path); err != nil {
 				t.Fatal(err)
@@ -33,7 +34,8 @@ func killAtEachRename(t *testing.T, s *program.Session, must []string, prepare f
 		if check(); t.Failed() {
 			t.Fatalf("killed at %s", c)
 		}
-	}, "ocipkg", arguments...)
+	}
+	syscalls.Each(t, s, plan, "ocipkg", arguments...)
 	for _, pattern := range must {
 		if !seen[pattern] {
 			t.Errorf("%s: nothing was renamed onto %s", strings.Join(arguments, " "), pattern)

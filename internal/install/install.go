@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"syscall"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -137,10 +138,16 @@ func (in *installer) bring(ctx context.Context, desc ocispec.Descriptor, raw []b
 		}
 	}
 	if err := in.unpack(ctx, from, pkg); err != nil {
+		if isFull(err) { // of what is in the package, the path says not where that is
+			err = fmt.Errorf("%w; make room for the store %s, as by ocipkg store prune, or have it on another disk by OCIPKG_HOME", err, in.Dir())
+		}
 		return fmt.Errorf("unpack %s: %w", desc.Digest, err)
 	}
 	return nil
 }
+
+// isFull tells whether a disk has no room, or no more for this user.
+func isFull(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
 
 // used gives a package that the store has, and notes that it is in use.
 func used(in *store.Store, digest string) (*store.Package, error) {
@@ -154,7 +161,7 @@ func used(in *store.Store, digest string) (*store.Package, error) {
 // unpack makes the package under tmp/ and moves it into place.
 func (in *installer) unpack(ctx context.Context, from artifact.Fetcher, pkg *artifact.Package) (err error) {
 	staging := in.Path("tmp", in.lock.Name())
-	if err := errors.Join(layer.Remove(staging), in.Mkdir("tmp", in.lock.Name(), "root")); err != nil {
+	if err := layer.Remove(staging); err != nil {
 		return err
 	}
 	defer func() {
@@ -163,6 +170,9 @@ func (in *installer) unpack(ctx context.Context, from artifact.Fetcher, pkg *art
 		}
 		err = errors.Join(err, layer.Remove(staging))
 	}()
+	if err := in.Mkdir("tmp", in.lock.Name(), "root"); err != nil {
+		return err
+	}
 	root, err := os.OpenRoot(filepath.Join(staging, "root"))
 	if err != nil {
 		return err

@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -327,7 +326,7 @@ func (in *installer) again(err error) bool {
 		differs := artifact.InOneStream(in.from) || r.used
 		r.dropSpools()
 		return differs
-	case (errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)) && r.dropSpools():
+	case isFull(err) && r.dropSpools():
 		r.full = true
 		return true
 	}

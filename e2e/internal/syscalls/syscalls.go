@@ -89,7 +89,7 @@ var notifier struct {
 
 // random is what os.CreateTemp and os.MkdirTemp put in place of a star, in the
 // names that the program gives; that of the session's own directory stays.
-var random = regexp.MustCompile(`(/\.[a-z-]+|/blob-|/ocipkg-pkg-config-)[0-9]+`)
+var random = regexp.MustCompile(`(/\.[a-z-]+|/blob-|/ocipkg-pkg-config-|/oras_credstore_temp_)[0-9]+`)
 
 // Run runs a program of a session to its end, and asks decide about each of its
 // calls of the given names, one at a time, in another goroutine than the
@@ -129,50 +129,72 @@ func Run(t testing.TB, s *program.Session, names []string, decide func(Call) Ver
 	return r
 }
 
-// Count gives what of a command's calls there is, and how often.
-func Count(t testing.TB, s *program.Session, names []string, wanted func(Call) bool, command string, arguments ...string) map[Call]int {
+// Plan says at which of a command's calls something happens, and what.
+type Plan struct {
+	// Names are those of the calls.
+	Names []string
+	// Skip tells which of them are passed over; nil are none.
+	Skip func(Call) bool
+	// Kind says which calls are of one kind, of which only the first is decided
+	// on; nil takes all calls for different.
+	Kind func(Call) string
+	// Verdict is given to one call in each run, and if Stays is set to each that
+	// comes after it.
+	Verdict Verdict
+	Stays   bool
+	// Prepare makes all runs the same: that a run does not come to its call is an
+	// error of the test.
+	Prepare func()
+	// Check is given the call and what became of the run.
+	Check func(at Call, r *program.Result)
+}
+
+// Each runs a command again and again: once to see which calls it makes, then
+// once for each of them, by name, path and how often it was made before. Of the
+// writes to a file, only the first counts: how many there are is up to how the
+// bytes come.
+func Each(t testing.TB, s *program.Session, p Plan, command string, arguments ...string) {
 	t.Helper()
+	wanted := func(c Call) bool { return p.Skip == nil || !p.Skip(c) }
+	p.Prepare()
 	count := map[Call]int{}
-	Run(t, s, names, func(c Call) Verdict {
-		if wanted == nil || wanted(c) {
+	Run(t, s, p.Names, func(c Call) Verdict {
+		if wanted(c) && (c.Name != "write" || count[c] == 0) {
 			count[c]++
 		}
 		return nil
 	}, command, arguments...).OK()
-	return count
-}
-
-// Each runs a command again and again: once to see which calls it makes, then
-// once for each call, by name, path and how often it was made before, which
-// then is given the verdict. What is prepared must make all runs the same: that
-// a run does not come to its call is an error of the test.
-func Each(t testing.TB, s *program.Session, names []string, verdict Verdict, wanted func(Call) bool, prepare func(), check func(c Call, r *program.Result), command string, arguments ...string) (moments int) {
-	t.Helper()
-	prepare()
-	count := Count(t, s, names, wanted, command, arguments...)
+	kinds := map[string]bool{}
 	for _, at := range slices.SortedFunc(maps.Keys(count), func(a, b Call) int { return strings.Compare(a.String(), b.String()) }) {
 		for before := range count[at] {
-			prepare()
-			reached, left := false, before
-			r := Run(t, s, names, func(c Call) Verdict {
-				if c != at {
-					return nil
+			if p.Kind != nil {
+				if kinds[p.Kind(at)] {
+					continue
 				}
-				if left--; left != -1 {
+				kinds[p.Kind(at)] = true
+			}
+			p.Prepare()
+			reached, left := false, before
+			r := Run(t, s, p.Names, func(c Call) Verdict {
+				switch {
+				case reached && p.Stays && wanted(c):
+					return p.Verdict
+				case reached || c != at:
+					return nil
+				case left > 0:
+					left--
 					return nil
 				}
 				reached = true
-				return verdict
+				return p.Verdict
 			}, command, arguments...)
 			if !reached {
 				t.Errorf("%s was not made for time %d of %d\n%s", at, before+1, count[at], r)
 				continue
 			}
-			moments++
-			check(at, r)
+			p.Check(at, r)
 		}
 	}
-	return moments
 }
 
 // serve answers until nobody is left to ask.
