@@ -1,6 +1,7 @@
 package robustness
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -134,7 +135,13 @@ func (w *world) fillDisk(c fullDisk) {
 		Prepare: w.restore,
 	}
 	if os.Getenv("OCIPKG_SOAK") != "1" {
-		plan.Kind = func(c syscalls.Call) string { return c.Name + hexadecimal.ReplaceAllString(c.Path, "") }
+		plan.Kind = func(at syscalls.Call) string {
+			if rel, err := filepath.Rel(storetest.Dir(w.Session), at.Path); err == nil && filepath.IsLocal(rel) {
+				part, rest, _ := strings.Cut(rel, "/")
+				return fmt.Sprint(at.Name, part, strings.Count(rest, "/"))
+			}
+			return at.Name + hexadecimal.ReplaceAllString(at.Path, "")
+		}
 	}
 	times := 0
 	store := storetest.Dir(w.Session)

@@ -5,7 +5,6 @@ package upkeep
 import (
 	"encoding/json"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/ocipkg/ocipkg/e2e/internal/program"
 	"github.com/ocipkg/ocipkg/e2e/internal/registrytest"
+	"github.com/ocipkg/ocipkg/e2e/internal/storetest"
 	"github.com/ocipkg/ocipkg/e2e/internal/tree"
 )
 
@@ -58,33 +58,7 @@ func (s *site) publish(tag string) (name, digest string) {
 // age makes the store look as if nobody had used it for a while.
 func (s *site) age(by time.Duration) {
 	s.t.Helper()
-	then := time.Now().Add(-by)
-	err := filepath.WalkDir(s.store, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.Type()&fs.ModeSymlink != 0 {
-			return err
-		}
-		if filepath.Base(filepath.Dir(path)) == "refs" {
-			var ref map[string]any
-			raw, err := os.ReadFile(path)
-			if err == nil {
-				err = json.Unmarshal(raw, &ref)
-			}
-			if err != nil {
-				return err
-			}
-			ref["lookedUp"] = then.UTC()
-			if raw, err = json.Marshal(ref); err != nil {
-				return err
-			}
-			if err := os.WriteFile(path, raw, 0o644); err != nil {
-				return err
-			}
-		}
-		return os.Chtimes(path, then, then)
-	})
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	storetest.Age(s.t, s.store, by)
 }
 
 // directory gives where the store has a package.

@@ -4,11 +4,13 @@
 package storetest
 
 import (
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/ocipkg/ocipkg/e2e/internal/program"
 	"github.com/ocipkg/ocipkg/e2e/internal/tree"
@@ -61,4 +63,36 @@ func CheckPackages(t testing.TB, store string, want tree.Tree) int {
 		tree.Check(t, "package "+entry.Name(), tree.Content(t, filepath.Join(dir, "root")), want)
 	}
 	return len(entries)
+}
+
+// Age makes a store look as if nobody had used it for a while.
+func Age(t testing.TB, store string, by time.Duration) {
+	t.Helper()
+	then := time.Now().Add(-by)
+	err := filepath.WalkDir(store, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.Type()&fs.ModeSymlink != 0 {
+			return err
+		}
+		if filepath.Base(filepath.Dir(path)) == "refs" {
+			var ref map[string]any
+			raw, err := os.ReadFile(path)
+			if err == nil {
+				err = json.Unmarshal(raw, &ref)
+			}
+			if err != nil {
+				return err
+			}
+			ref["lookedUp"] = then.UTC()
+			if raw, err = json.Marshal(ref); err != nil {
+				return err
+			}
+			if err := os.WriteFile(path, raw, 0o644); err != nil {
+				return err
+			}
+		}
+		return os.Chtimes(path, then, then)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
