@@ -170,7 +170,11 @@ func (c *Client) CMakeDirectory() (string, error) {
 	}
 	sum := sha256.Sum256(cmake.Module)
 	dir := filepath.Join(c.store.Dir(), "cmake", fmt.Sprintf("%x", sum[:8]))
-	if err := writeModule(dir); err != nil {
+	err := c.store.Mkdir("cmake", filepath.Base(dir))
+	if err == nil {
+		err = writeModule(dir)
+	}
+	if err != nil {
 		return "", fmt.Errorf("write %s: %w", cmake.ModuleName, err)
 	}
 	return dir, nil
@@ -180,9 +184,6 @@ func writeModule(dir string) error {
 	name := filepath.Join(dir, cmake.ModuleName)
 	if there, err := os.ReadFile(name); err == nil && string(there) == string(cmake.Module) {
 		return nil
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
 	}
 	f, err := os.CreateTemp(dir, ".ocipkg-*")
 	if err != nil {

@@ -1,8 +1,11 @@
 package robustness
 
 import (
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/ocipkg/ocipkg/e2e/internal/program"
@@ -113,4 +116,74 @@ func TestCopyKilledBeforeAnyOfItsRenamesLeavesAGoodLayout(t *testing.T) {
 			}
 		}
 	}, "copy", "2.tar", "oci:layout")
+}
+
+// Where directories cannot be exchanged at once, the old package is out of its
+// place for a moment.
+func TestGetOverAPackageThatIsKilledWhereNothingCanBeExchangedDoesNotLoseIt(t *testing.T) {
+	t.Parallel()
+	registry := registrytest.StartMemory(t)
+	name := registry.Host + "/acme/library:1"
+	s := program.New(t, program.Options{})
+	want := makePackage(t, s, 2*megabyte)
+	s.Run("ocipkg", "push", "in", name).OK()
+	s.Run("ocipkg", "get", name).OK()
+	store := storetest.Dir(s)
+	place := storetest.Roots(t, store)[0]
+	place = filepath.Dir(place)
+	for n := 1; ; n++ {
+		exchanges, renames := 0, 0
+		r := syscalls.Run(t, s, []string{"rename"}, func(c syscalls.Call) syscalls.Verdict {
+			if c.Path == place && exchanges == 0 {
+				exchanges++
+				return syscall.EINVAL // as of a file system without it
+			}
+			if renames++; renames == n {
+				return syscalls.Kill
+			}
+			return nil
+		}, "ocipkg", "get", "--overwrite", name)
+		if !r.OrKilled() {
+			if exchanges != 1 || n < 5 { // two notes of blobs, two moves of directories, one note of a name
+				t.Errorf("%d renames, and %d exchanges", n-1, exchanges)
+			}
+			break
+		}
+		s.Run("ocipkg", "link", name).OK()
+		if have := storetest.CheckPackages(t, store, want); have != 1 {
+			t.Errorf("killed at rename %d, and linked: the store has %d packages", n, have)
+		}
+		if t.Failed() {
+			t.Fatalf("killed at rename %d", n)
+		}
+	}
+	storetest.CheckTmpEmpty(t, store)
+}
+
+func TestWhereThereAreNoHardLinksFilesThatPackagesShareAreCopied(t *testing.T) {
+	t.Parallel()
+	one, two, want := publishTwo(t)
+	for _, errno := range []syscall.Errno{syscall.EPERM, syscall.EXDEV, syscall.EMLINK, syscall.EOPNOTSUPP} {
+		s := program.New(t, program.Options{})
+		s.Run("ocipkg", "get", one).OK()
+		refused := 0
+		syscalls.Run(t, s, []string{"link"}, func(syscalls.Call) syscalls.Verdict { refused++; return errno }, "ocipkg", "get", two).OK()
+		if refused == 0 {
+			t.Error("no link was tried")
+		}
+		var files []fs.FileInfo
+		for name := range want {
+			dir := strings.TrimSpace(s.Run("ocipkg", "image-directory", name).OK().Stdout)
+			tree.Check(t, name, tree.Content(t, dir), want[name])
+			info, err := os.Stat(filepath.Join(dir, "lib/large"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			files = append(files, info)
+		}
+		if os.SameFile(files[0], files[1]) {
+			t.Errorf("%v: they share a file", errno)
+		}
+		s.Run("ocipkg", "store", "fsck").OK()
+	}
 }

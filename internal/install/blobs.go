@@ -26,10 +26,10 @@ func PutBlob(ctx context.Context, to *store.Store, d digest.Digest, raw []byte) 
 	}
 	lock, err := to.Lock(ctx, d.Encoded(), false)
 	if err != nil {
-		return err
+		return to.Explain(err)
 	}
 	defer lock.Release()
-	return putBlob(to, lock, d, raw)
+	return to.Explain(putBlob(to, lock, d, raw))
 }
 
 // Blob gives the bytes of an index, manifest or config that the store has, as
@@ -52,7 +52,7 @@ func blobPath(of *store.Store, d digest.Digest) string {
 
 // Sweep removes what killed processes left in tmp/, but for what came of packages
 // lately: another try may go on with it. What a living one works on is kept, too:
-// it holds the lock of that name.
+// it holds the lock of that name; and so is what only another user can remove.
 func Sweep(in *store.Store) { sweep(in, keptFor) }
 
 // SweepAll is Sweep that keeps only what a living process works on.
@@ -68,6 +68,10 @@ func sweep(in *store.Store, kept time.Duration) {
 			continue
 		}
 		left := in.Path("tmp", entry)
+		if othersDir(left) {
+			lock.Release()
+			continue
+		}
 		if dir := placeOf(in, entry); dir != "" { // its successor may not have come into its place
 			_ = putBack(left, dir)
 		}
@@ -81,6 +85,9 @@ func sweep(in *store.Store, kept time.Duration) {
 func Leftovers(in *store.Store) []string {
 	var left []string
 	for _, entry := range inTmp(in) {
+		if othersDir(in.Path("tmp", entry)) {
+			continue
+		}
 		if dir := placeOf(in, entry); dir != "" {
 			if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
 				continue // it would be put back
@@ -99,6 +106,12 @@ func Leftovers(in *store.Store) []string {
 		left = append(left, entry)
 	}
 	return left
+}
+
+// othersDir tells of something in tmp/ whether only another user can remove it.
+func othersDir(path string) bool {
+	_, other := owner(path)
+	return other && !strings.HasSuffix(path, store.FileSuffix)
 }
 
 func inTmp(in *store.Store) []string {

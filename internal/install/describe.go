@@ -99,7 +99,13 @@ func (in *installer) describe(staging string, root *os.Root, pkg *artifact.Packa
 	if err != nil {
 		return err
 	}
-	return errors.Join(os.WriteFile(filepath.Join(staging, "files"), rawFiles, 0o644), os.WriteFile(filepath.Join(staging, "link.json"), rawLink, 0o644))
+	for name, raw := range map[string][]byte{"files": rawFiles, "link.json": rawLink} {
+		name = filepath.Join(staging, name)
+		if err := errors.Join(os.WriteFile(name, raw, 0o644), in.Share(name)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Contents is what a package in the store is to hold.

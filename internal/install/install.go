@@ -14,7 +14,6 @@ import (
 	"runtime"
 	"slices"
 	"sync"
-	"syscall"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -70,7 +69,8 @@ type installer struct {
 // store, and gives it, noted as used. What is missing comes from from, each blob once, however
 // many processes ask at the same time, and every byte is verified. The raw
 // bytes of the manifest are fetched where they are nil.
-func Package(ctx context.Context, to *store.Store, from artifact.Fetcher, desc ocispec.Descriptor, raw []byte, options Options) (*store.Package, error) {
+func Package(ctx context.Context, to *store.Store, from artifact.Fetcher, desc ocispec.Descriptor, raw []byte, options Options) (p *store.Package, err error) {
+	defer func() { err = to.Explain(err) }()
 	digest := desc.Digest.String()
 	Sweep(to)
 	if !options.Replace {
@@ -138,16 +138,10 @@ func (in *installer) bring(ctx context.Context, desc ocispec.Descriptor, raw []b
 		}
 	}
 	if err := in.unpack(ctx, from, pkg); err != nil {
-		if isFull(err) { // of what is in the package, the path says not where that is
-			err = fmt.Errorf("%w; make room for the store %s, as by ocipkg store prune, or have it on another disk by OCIPKG_HOME", err, in.Dir())
-		}
 		return fmt.Errorf("unpack %s: %w", desc.Digest, err)
 	}
 	return nil
 }
-
-// isFull tells whether a disk has no room, or no more for this user.
-func isFull(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
 
 // used gives a package that the store has, and notes that it is in use.
 func used(in *store.Store, digest string) (*store.Package, error) {
@@ -161,6 +155,12 @@ func used(in *store.Store, digest string) (*store.Package, error) {
 // unpack makes the package under tmp/ and moves it into place.
 func (in *installer) unpack(ctx context.Context, from artifact.Fetcher, pkg *artifact.Package) (err error) {
 	staging := in.Path("tmp", in.lock.Name())
+	if uid, other := owner(staging); other {
+		return fmt.Errorf("what user %d left of it in %s is in the way, and nobody else can remove it; have them run ocipkg store prune", uid, staging)
+	}
+	if err := MayRemove(in.Store, pkg.Descriptor.Digest.String()); err != nil {
+		return err
+	}
 	if err := layer.Remove(staging); err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -326,7 +327,7 @@ func (in *installer) again(err error) bool {
 		differs := artifact.InOneStream(in.from) || r.used
 		r.dropSpools()
 		return differs
-	case isFull(err) && r.dropSpools():
+	case (errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)) && r.dropSpools():
 		r.full = true
 		return true
 	}

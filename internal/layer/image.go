@@ -3,8 +3,11 @@ package layer
 import (
 	"archive/tar"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -169,9 +172,33 @@ func (t *Tree) link(at, target string, number int) error {
 		return err
 	}
 	if t.root != nil {
-		if err := t.root.Link(from, at); err != nil {
-			return taken(at, err)
+		if err := linkWithin(t.root, from, at); err != nil {
+			if errors.Is(err, fs.ErrExist) {
+				return taken(at, err)
+			}
+			return t.copyLinked(from, f)
 		}
+	}
+	t.remember(f)
+	return nil
+}
+
+var linkWithin = (*os.Root).Link // replaced to see what comes of a file system without links
+
+// copyLinked makes the file f, which the layer has as a hard link to from, where
+// there are no such links, or no more for that file. Its bytes count again.
+func (t *Tree) copyLinked(from string, f File) error {
+	t.discount(File{})
+	if err := t.count(f); err != nil {
+		return err
+	}
+	content, err := t.root.Open(from)
+	if err != nil {
+		return err
+	}
+	defer content.Close()
+	if err := t.writeFile(f.Path, f, content, nil); err != nil {
+		return err
 	}
 	t.remember(f)
 	return nil

@@ -3,13 +3,16 @@ package layer
 import (
 	"archive/tar"
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
+	"github.com/ocipkg/ocipkg/internal/errdef"
 	"github.com/ocipkg/ocipkg/internal/limit"
 )
 
@@ -123,6 +126,29 @@ func TestLayersAreAppliedOneOnTheOther(t *testing.T) {
 			must(t, err)
 			b.check(t, test.want...)
 		})
+	}
+}
+
+func TestHardLinksOfALayerAreCopiesWhereThereAreNoLinks(t *testing.T) {
+	linkWithin = func(*os.Root, string, string) error { return syscall.EPERM }
+	t.Cleanup(func() { linkWithin = (*os.Root).Link })
+	layers := [][]entry{{{name: "a", body: "1234", mode: 0o755}, hardlink("d/b", "a"), hardlink("c", "/d/b")}, {hardlink("e", "c"), file(".wh.a", "")}}
+	b, err := applyAll(t, layers...)
+	must(t, err)
+	b.check(t, "c=1234", "d/b=1234", "e=1234")
+	if info, err := b.root.Lstat("e"); err != nil || info.Mode() != 0o555 {
+		t.Errorf("the copy has the mode %v (%v)", info.Mode(), err)
+	}
+	// Copies take room, and so they count.
+	b = newBox(t, limit.Limits{Bytes: 8})
+	for i, l := range layers {
+		err = b.Apply(ctx, bytes.NewReader(archive(t, l...)), None, i)
+		if err != nil {
+			break
+		}
+	}
+	if !errors.Is(err, errdef.ErrVerification) || !strings.Contains(err.Error(), "more than 8 bytes") {
+		t.Errorf("three times four bytes in eight: %v", err)
 	}
 }
 

@@ -42,7 +42,16 @@ func (s *Store) Lock(ctx context.Context, name string, shared bool) (*Lock, erro
 	if err != nil {
 		return nil, err
 	}
-	return &Lock{name, file}, nil
+	return s.locked(name, file), nil
+}
+
+// locked lets others of a group have the file of a lock, too. Who cannot say so
+// did not make it.
+func (s *Store) locked(name string, file *os.File) *Lock {
+	if isShared(s.dirMode()) {
+		_ = file.Chmod(sharedFile)
+	}
+	return &Lock{name, file}
 }
 
 // TryLock is [Store.Lock] without waiting: the error is [filelock.ErrLocked]
@@ -55,5 +64,5 @@ func (s *Store) TryLock(name string, shared bool) (*Lock, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Lock{name, file}, nil
+	return s.locked(name, file), nil
 }

@@ -61,7 +61,8 @@ func ReadRef(path string) (Ref, error) {
 // RefLockName gives the name of the lock on the file that notes a name.
 func RefLockName(path string) string { return "ref-" + filepath.Base(path) }
 
-// SetRef notes that a name stands for the manifest or index of that digest.
+// SetRef notes that a name stands for the manifest or index of that digest. In a
+// store that is read-only, which says so already, the time of it is not noted.
 func (s *Store) SetRef(ctx context.Context, ref reference.Reference, digest string) error {
 	raw, err := json.Marshal(Ref{Name: ref.String(), Digest: digest, LookedUp: time.Now().UTC()})
 	if err != nil {
@@ -69,11 +70,16 @@ func (s *Store) SetRef(ctx context.Context, ref reference.Reference, digest stri
 	}
 	path := s.RefPath(ref)
 	lock, err := s.Lock(ctx, RefLockName(path), false)
-	if err != nil {
-		return err
+	if err == nil {
+		defer lock.Release()
+		err = s.WriteFile(lock, path, raw)
 	}
-	defer lock.Release()
-	return s.WriteFile(lock, path, raw)
+	if err != nil && isRefused(err) {
+		if have, readErr := ReadRef(path); readErr == nil && have.Digest == digest {
+			return nil
+		}
+	}
+	return s.Explain(err)
 }
 
 // Refs lists the names in the store, in no order.

@@ -246,17 +246,71 @@ func (s *Store) LastUsed(digest string) time.Time {
 
 // Mkdir makes a directory of the store, and the store where it is not there:
 // for the user alone, unless the store's directory was there before with other
-// modes.
-func (s *Store) Mkdir(name ...string) error {
-	return os.MkdirAll(s.Path(name...), s.dirMode())
+// modes. Where a group may write there, it may write to all; what everybody may
+// write to, holds nothing that everybody may write to.
+func (s *Store) Mkdir(name ...string) error { return s.mkdirAll(s.Path(name...)) }
+
+func (s *Store) mkdirAll(dir string) error {
+	mode := s.dirMode()
+	if !isShared(mode) {
+		return os.MkdirAll(dir, mode)
+	}
+	if dir == s.dir {
+		return nil
+	}
+	err := os.Mkdir(dir, mode)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := s.mkdirAll(filepath.Dir(dir)); err != nil {
+			return err
+		}
+		err = os.Mkdir(dir, mode)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return err
+	}
+	return os.Chmod(dir, mode|info.Mode()&fs.ModeSetgid) // the umask may have taken bits away
 }
 
 func (s *Store) dirMode() fs.FileMode {
-	if info, err := os.Stat(s.dir); err == nil {
-		return info.Mode().Perm() | 0o700
+	info, err := os.Stat(s.dir)
+	switch {
+	case err != nil:
+		return 0o700
+	case info.Mode().Perm()&0o002 != 0: // what is in it, is its maker's
+		return info.Mode().Perm()&^0o022 | 0o700
 	}
-	return 0o700
+	return info.Mode().Perm() | 0o700
 }
+
+// isShared tells of the mode of the store's directory whether a group works in
+// it: what one of them writes the others can then use, whatever their umasks.
+func isShared(mode fs.FileMode) bool { return mode&0o020 != 0 && runtime.GOOS != "windows" }
+
+// Share lets the group have a file that this process wrote, in a store that it
+// shares.
+func (s *Store) Share(path string) error {
+	if !isShared(s.dirMode()) {
+		return nil
+	}
+	err := os.Chmod(path, sharedFile)
+	if err == nil {
+		return nil
+	}
+	// Who wrote over what another left cannot say so, and need not.
+	if info, statErr := os.Lstat(path); statErr == nil && info.Mode().Perm() == sharedFile {
+		return nil
+	}
+	return err
+}
+
+const sharedFile = 0o664
 
 // WriteFile puts a file in place at once, by way of the temporary file that
 // belongs to the lock. Directories above it are made.
@@ -266,8 +320,14 @@ func (s *Store) WriteFile(lock *Lock, name string, raw []byte) error {
 		return err
 	}
 	err := os.WriteFile(tmp, raw, 0o644)
+	if errors.Is(err, fs.ErrPermission) && os.Remove(tmp) == nil { // another user's, who was killed at it
+		err = os.WriteFile(tmp, raw, 0o644)
+	}
 	if err == nil {
-		err = os.MkdirAll(filepath.Dir(name), s.dirMode())
+		err = s.Share(tmp)
+	}
+	if err == nil {
+		err = s.mkdirAll(filepath.Dir(name))
 	}
 	if err == nil {
 		err = os.Rename(tmp, name)

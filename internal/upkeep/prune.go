@@ -117,12 +117,13 @@ func (p *pruner) pruneLeftovers() error {
 	return nil
 }
 
-// prunePackage removes a package that nobody used for long enough. Who uses it
+// prunePackage removes a package that nobody used for long enough, unless another
+// user has to. Who uses it
 // notes that first, and looks then whether it is there; it is taken away first
 // here, and looked for the note then. So one of the two sees the other.
 func (p *pruner) prunePackage(of *Package) error {
 	needed := func() bool { return p.now.Sub(p.lastUsed(of)) < p.unused }
-	if p.kept[of.Digest] != "" || needed() {
+	if p.kept[of.Digest] != "" || needed() || install.MayRemove(p.store, of.Digest) != nil {
 		return nil
 	}
 	if p.dry {
