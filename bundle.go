@@ -54,8 +54,7 @@ func (c *Client) bundle(ctx context.Context, dir string, names []string, options
 		return nil, err
 	}
 	packages, requests := link.FromNodes(roots, all)
-	// None of the flags is used here, so none has to be harmless.
-	flags, err := link.Link(packages, requests, link.Options{Shared: true, OS: target.OS, Env: target.Env, AllowFlags: []string{"*"}})
+	flags, err := link.Link(packages, requests, link.Options{Shared: true, OS: target.OS, Env: target.Env, FilesOnly: true})
 	if err != nil {
 		return nil, err
 	}

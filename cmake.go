@@ -66,7 +66,7 @@ func (c *Client) cmake(ctx context.Context, name string, options CMakeOptions) e
 	}
 	packages, requests := link.FromNodes(roots, all)
 	o := link.CMakeOptions{Name: options.Name, Exists: isDirectory}
-	o.OS, o.Env, o.AllowFlags = target.OS, target.Env, options.AllowFlags
+	o.OS, o.Env, o.AllowFlags = target.OS, target.Env, slices.Concat(options.AllowFlags, resolver.Project.AllowFlags())
 	o.Shared = options.Shared || roots[0].Shared && !options.Static
 	o.Depends = c.watched(resolver.Project, all)
 	config, version, err := link.CMake(packages, requests[0], o)

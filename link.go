@@ -36,7 +36,8 @@ type LinkOptions struct {
 	// not for the compiler, or not for the linker.
 	OnlyCompile, OnlyLink bool
 	// AllowFlags are flags that packages may ask for beyond those that can do
-	// no more than compile and link; a * at the end stands for anything.
+	// no more than compile and link, and beside those that the project allows:
+	// each as the error has it that refuses it.
 	AllowFlags []string
 }
 
@@ -85,13 +86,14 @@ func (c *Client) link(ctx context.Context, names []string, options LinkOptions) 
 		return "", err
 	}
 	packages, requests := link.FromNodes(roots, all)
+	opts := link.Options{OS: target.OS, Env: target.Env, AllowFlags: slices.Concat(options.AllowFlags, resolver.Project.AllowFlags())}
 	if options.Format == FormatCPS {
-		raw, err := link.CPS(requests[0].Package)
+		raw, err := link.CPS(requests[0].Package, opts)
 		return strings.TrimSpace(string(raw)), err
 	}
 	// An alias of the project may ask for shared libraries.
-	shared := options.Shared || !slices.ContainsFunc(roots, func(n *resolve.Node) bool { return !n.Shared })
-	flags, err := link.Link(packages, requests, link.Options{Shared: shared, OS: target.OS, Env: target.Env, AllowFlags: options.AllowFlags})
+	opts.Shared = options.Shared || !slices.ContainsFunc(roots, func(n *resolve.Node) bool { return !n.Shared })
+	flags, err := link.Link(packages, requests, opts)
 	if err != nil {
 		return "", err
 	}
@@ -136,7 +138,8 @@ func (o LinkOptions) checkFormat() error {
 func render(flags *link.Flags, changed []string, options LinkOptions) (string, error) {
 	switch options.Format {
 	case FormatCargo:
-		return strings.TrimSpace(flags.Cargo(link.CargoOptions{RerunIfChanged: changed})), nil
+		text, err := flags.Cargo(link.CargoOptions{RerunIfChanged: changed})
+		return strings.TrimSpace(text), err
 	case FormatJSON:
 		raw, err := flags.JSON()
 		return strings.TrimSpace(string(raw)), err

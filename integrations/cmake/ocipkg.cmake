@@ -12,7 +12,7 @@
 #
 # Variables: OCIPKG is the program, else the environment's OCIPKG, else the first on PATH. OCIPKG_TARGET is the target as a
 # triple or os/arch, else the environment's; else it follows from CMAKE_SYSTEM_NAME, CMAKE_SYSTEM_PROCESSOR and the compiler.
-# OCIPKG_ALLOW_FLAGS lists flags that packages may ask for beyond those that are harmless.
+# OCIPKG_ALLOW_FLAGS lists flags that packages may ask for beyond those that are harmless, to the letter.
 #
 # A provider of your own hands on to ours with ocipkg_provide_dependency(<method> <arguments>...).
 

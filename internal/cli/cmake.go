@@ -77,7 +77,7 @@ func (a *app) cmakeConfigCommand() *cobra.Command {
 	flags.StringVar(&options.Directory, "output-dir", ".", "the `DIR` to write to")
 	flags.BoolVar(&options.Shared, "shared", false, "link shared libraries")
 	flags.BoolVar(&options.Static, "static", false, "link static libraries, whatever [dependencies] say")
-	flags.StringArrayVar(&options.AllowFlags, "allow-flag", nil, "let packages ask for this `FLAG`, which is not known to be harmless")
+	flags.StringArrayVar(&options.AllowFlags, "allow-flag", nil, "let packages ask for this very `FLAG`, which is not known to be harmless")
 	addPlatform(cmd, &options.Platform)
 	_ = cmd.MarkFlagRequired("name")
 	cmd.MarkFlagsMutuallyExclusive("shared", "static")

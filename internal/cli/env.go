@@ -76,11 +76,11 @@ func defaultShell() string {
 }
 
 var shells = map[string]func(variables) string{
-	// On one line, so that it survives eval $(…) without quotes.
+	// On one line and without two blanks in a row, so that it survives eval $(…) without quotes.
 	"sh": func(v variables) string {
 		line := "export"
 		v.each(func(name, value string) {
-			line += " " + name + "='" + strings.ReplaceAll(value, "'", `'\''`) + "'"
+			line += " " + name + "='" + strings.NewReplacer("'", `'\''`, " ", " ''").Replace(value) + "'"
 		})
 		return line
 	},
@@ -91,10 +91,12 @@ var shells = map[string]func(variables) string{
 		})
 		return strings.Join(lines, "\n")
 	},
+	// Which takes quotes of typographers for quotes.
 	"powershell": func(v variables) string {
+		double := strings.NewReplacer("'", "''", "\u2018", "\u2018\u2018", "\u2019", "\u2019\u2019", "\u201a", "\u201a\u201a", "\u201b", "\u201b\u201b")
 		var statements []string
 		v.each(func(name, value string) {
-			statements = append(statements, "$env:"+name+" = '"+strings.ReplaceAll(value, "'", "''")+"'")
+			statements = append(statements, "$env:"+name+" = '"+double.Replace(value)+"'")
 		})
 		return strings.Join(statements, "; ")
 	},

@@ -13,13 +13,17 @@ import (
 func TestVariablesAreWrittenInEachShellsQuotes(t *testing.T) {
 	v := variables{PkgConfig: `/a b/it's`, Ocipkg: `C:\x\ocipkg.exe`}
 	for shell, want := range map[string]string{
-		"sh":         `export PKG_CONFIG='/a b/it'\''s' OCIPKG='C:\x\ocipkg.exe'`,
+		"sh":         `export PKG_CONFIG='/a ''b/it'\''s' OCIPKG='C:\x\ocipkg.exe'`,
 		"fish":       `set -gx PKG_CONFIG '/a b/it\'s';` + "\n" + `set -gx OCIPKG 'C:\\x\\ocipkg.exe';`,
 		"powershell": `$env:PKG_CONFIG = '/a b/it''s'; $env:OCIPKG = 'C:\x\ocipkg.exe'`,
 	} {
 		if got := shells[shell](v); got != want {
 			t.Errorf("%s: got  %s\nwant %s", shell, got, want)
 		}
+	}
+	v.Project = "/\u2019+(evil)+\u2018"
+	if got := shells["powershell"](v); !strings.HasSuffix(got, "OCIPKG_PROJECT = '/\u2019\u2019+(evil)+\u2018\u2018'") {
+		t.Errorf("with other quotes: %s", got)
 	}
 	v.Project = "/p"
 	if got := shells["sh"](v); !strings.HasSuffix(got, " OCIPKG_PROJECT='/p'") {
@@ -35,11 +39,11 @@ func TestVariablesSurviveAnEvalWithoutQuotes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	line := shells["sh"](variables{PkgConfig: `/a b/it's $HOME "x"`, Ocipkg: "/o", Project: "/p q"})
+	line := shells["sh"](variables{PkgConfig: `/a   b/it's $HOME "x"; # % \ ü`, Ocipkg: "/o", Project: "/p q"})
 	cmd := exec.Command(sh, "-c", `eval $(printf %s "$LINE"); printf '%s|%s|%s' "$PKG_CONFIG" "$OCIPKG" "$OCIPKG_PROJECT"`)
 	cmd.Env = append(os.Environ(), "LINE="+line)
 	out, err := cmd.Output()
-	if want := `/a b/it's $HOME "x"|/o|/p q`; err != nil || string(out) != want {
+	if want := `/a   b/it's $HOME "x"; # % \ ü|/o|/p q`; err != nil || string(out) != want {
 		t.Errorf("got %s, %v, want %s", out, err, want)
 	}
 }

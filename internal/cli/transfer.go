@@ -193,7 +193,7 @@ given. What the store does not have is fetched.`,
 	flags.BoolVar(&options.Shared, "shared", false, "link shared libraries")
 	flags.BoolVar(&options.OnlyCompile, "cflags", false, "with the format shell: only what the compiler needs")
 	flags.BoolVar(&options.OnlyLink, "libs", false, "with the format shell: only what the linker needs")
-	flags.StringSliceVar(&options.AllowFlags, "allow-flag", nil, "let packages ask for this `FLAG`, which is not known to be harmless")
+	flags.StringArrayVar(&options.AllowFlags, "allow-flag", nil, "let packages ask for this very `FLAG`, which is not known to be harmless")
 	addPlatform(cmd, &options.Platform)
 	return cmd
 }

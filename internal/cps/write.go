@@ -141,3 +141,24 @@ func mapValue[V object](m map[string]V) (any, error) {
 	}
 	return values, nil
 }
+
+// Strip takes out what others may read more into than this model does: attributes that it does not know, and the directories
+// where requirements may be found.
+func (p *Package) Strip() {
+	p.Extra = nil
+	if p.Platform != nil {
+		p.Platform.Extra = nil
+	}
+	for _, r := range p.Requires {
+		r.Extra, r.Hints = nil, nil
+	}
+	for _, c := range p.Components {
+		c.Extra = nil
+		for _, a := range c.Configurations {
+			a.Extra = nil
+		}
+		if c.PkgConfig != nil {
+			c.PkgConfig.Extra = nil
+		}
+	}
+}

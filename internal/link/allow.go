@@ -2,51 +2,94 @@ package link
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
 	"github.com/ocipkg/ocipkg/internal/cps"
 )
 
-// FlagError is a flag that a package asks for and that is not on the list of those that can do no more than compile and
-// link.
-type FlagError struct{ Package, Component, Flag string }
+// FlagError is what a package asks of a compiler or a linker, and what is not on the list of what can do no more than compile
+// and link with the package.
+type FlagError struct {
+	Package, Component string
+	Flag               string // as the package has it, with [cps.PrefixMarker]; with its argument behind a blank
+}
 
 func (e *FlagError) Error() string {
-	return fmt.Sprintf("link %s: its component %q asks for the flag %q, which is not on the list of harmless flags: if you trust the package, allow it with --allow-flag=%s", e.Package, e.Component, e.Flag, e.Flag)
+	text := fmt.Sprintf("link %s: its component %q asks for %q, which is not on the list of harmless flags with paths in the package", e.Package, e.Component, e.Flag)
+	if control(e.Flag) {
+		return text + ": have its author correct that"
+	}
+	return text + fmt.Sprintf(": if you trust the package, allow it with --allow-flag='%s', or in ocipkg.toml with allow-flags = [%q] under [trust]", strings.ReplaceAll(e.Flag, "'", `'\''`), e.Flag)
 }
 
-// allowlist says which flags a package may ask for: those that name directories, definitions, libraries, threads, a language
-// standard or a property of the code. What loads plugins, runs programs, reads further arguments from files or replaces
-// tools is not among them. cmd/go's list for cgo was the measure.
-type allowlist struct {
-	exact    []string
-	prefixes []string // followed by anything but nothing, a @, a - or a comma
-	paired   []string // take the next argument
-	// libraries tells that files of libraries may stand among the flags.
-	libraries bool
+// value is what may follow a flag.
+type value int
+
+const (
+	nothing    value = iota
+	level            // of optimization: lower-case letters and digits, or nothing
+	word             // letters, digits and signs that no program reads as anything else
+	words            // of these, with commas between
+	name             // of a library or a framework
+	macro            // a name that the preprocessor knows
+	definition       // NAME or NAME=TEXT
+	directory        // one of the package
+)
+
+func (v value) fits(text string) bool {
+	switch v {
+	case nothing:
+		return text == ""
+	case level:
+		return strings.Trim(text, "abcdefghijklmnopqrstuvwxyz0123456789") == ""
+	case word:
+		return text != "" && text[0] != '-' && !strings.ContainsFunc(text, func(r rune) bool { return !alphanumeric(r) && !strings.ContainsRune("_.+-=:", r) })
+	case words:
+		return !slices.ContainsFunc(strings.Split(text, ","), func(one string) bool { return !word.fits(one) })
+	case name:
+		return nameable(text)
+	case macro:
+		return identifier(text)
+	case definition:
+		name, text, _ := strings.Cut(text, "=")
+		return identifier(name) && !active(text)
+	case directory:
+		return strings.HasPrefix(text, cps.PrefixMarker) && inside(text)
+	}
+	return false
 }
+
+// allowlist says which flags a package may ask for: those that name its directories, definitions, libraries, threads, a language
+// standard or a property of the code. What loads plugins, runs programs, reads further arguments from files, writes files
+// or replaces tools is not among them. cmd/go's list for cgo was the measure.
+type allowlist map[value][]string
 
 var compileFlags = allowlist{
-	exact: []string{
-		"-pthread", "-ansi", "-pedantic", "-w", "-O", "-W", "-g", "-m32", "-m64", "-mthreads", "-mwindows", "-mms-bitfields",
-		"-mno-ms-bitfields", "-marm", "-mthumb", "-fexceptions", "-fno-exceptions", "-frtti", "-fno-rtti", "-fPIC", "-fpic", "-fPIE",
-		"-fpie", "-fno-pic", "-fno-pie", "-fopenmp", "-fno-openmp", "-fopenmp-simd", "-fcommon", "-fno-common",
-		"-fstrict-aliasing", "-fno-strict-aliasing", "-fomit-frame-pointer", "-fno-omit-frame-pointer", "-flto", "-fno-lto",
-		"-ffat-lto-objects", "-fno-fat-lto-objects", "-fsigned-char", "-funsigned-char", "-fblocks", "-fobjc-arc", "-fplt", "-fno-plt",
-		"-ffast-math", "-fno-fast-math", "-fvisibility-inlines-hidden",
+	nothing: {
+		"-pthread", "-ansi", "-pedantic", "-w", "-W", "-g", "-m32", "-m64", "-mthreads", "-mwindows", "-mms-bitfields",
+		"-mno-ms-bitfields", "-marm", "-mthumb", "-mavx", "-maes", "-msse", "-mssse", "-fexceptions", "-fno-exceptions", "-frtti",
+		"-fno-rtti", "-fPIC", "-fpic", "-fPIE", "-fpie", "-fno-pic", "-fno-pie", "-fopenmp", "-fno-openmp", "-fopenmp-simd",
+		"-fcommon", "-fno-common", "-fstrict-aliasing", "-fno-strict-aliasing", "-fomit-frame-pointer", "-fno-omit-frame-pointer",
+		"-flto", "-fno-lto", "-ffat-lto-objects", "-fno-fat-lto-objects", "-fsigned-char", "-funsigned-char", "-fblocks",
+		"-fobjc-arc", "-fplt", "-fno-plt", "-ffast-math", "-fno-fast-math", "-fvisibility-inlines-hidden",
 	},
-	prefixes: []string{
-		"-D", "-U", "-I", "-F", "-isystem", "-O", "-W", "-std=", "--std=", "-stdlib=", "--stdlib=", "-fvisibility=",
-		"-ftls-model=", "-fsanitize=", "-march=", "-mcpu=", "-mtune=", "-mabi=", "-mfpu=", "-mfloat-abi=", "-msse",
-		"-mssse", "-mavx", "-maes", "-mcmodel=", "-mmacosx-version-min=", "-miphoneos-version-min=",
+	level: {"-O"},
+	word: {
+		"-W", "-std=", "--std=", "-stdlib=", "--stdlib=", "-fvisibility=", "-ftls-model=", "-march=", "-mcpu=", "-mtune=",
+		"-mabi=", "-mfpu=", "-mfloat-abi=", "-msse", "-mssse", "-mavx", "-maes", "-mcmodel=", "-mmacosx-version-min=",
+		"-miphoneos-version-min=", "-arch",
 	},
-	paired: []string{"-D", "-U", "-I", "-F", "-isystem", "-arch", "-framework"},
+	words:      {"-fsanitize="},
+	name:       {"-framework"},
+	macro:      {"-U"},
+	definition: {"-D"},
+	directory:  {"-I", "-F", "-isystem"},
 }
 
 var linkFlags = allowlist{
-	libraries: true,
-	exact: []string{
+	nothing: {
 		"-pthread", "-rdynamic", "-static-libgcc", "-static-libstdc++", "-mthreads", "-mwindows", "-m32", "-m64", "-fopenmp", "-fPIC",
 		"-fpic", "-fPIE", "-fpie", "-pie", "-no-pie", "-flto", "-fno-lto", "-ObjC",
 		"-Wl,--as-needed", "-Wl,--no-as-needed", "-Wl,-Bstatic", "-Wl,-Bdynamic", "-Wl,--start-group", "-Wl,--end-group",
@@ -55,88 +98,141 @@ var linkFlags = allowlist{
 		"-Wl,-z,relro", "-Wl,-z,now", "-Wl,-z,noexecstack", "-Wl,-z,relro,-z,now", "-Wl,-search_paths_first",
 		"-Wl,-headerpad_max_install_names", "-Wl,-Bsymbolic-functions", "-Wl,--warn-common",
 	},
-	prefixes: []string{
-		"-l", "-L", "-F", "-O", "-stdlib=", "--stdlib=", "-fsanitize=", "-march=", "-mcpu=", "-mtune=", "-mabi=", "-mfpu=", "-mfloat-abi=",
-		"-mmacosx-version-min=", "-miphoneos-version-min=", "-Wl,-O", "-Wl,--hash-style=", "-Wl,-rpath,", "-Wl,-rpath=",
-		"-Wl,-rpath-link,", "-Wl,-rpath-link=", "-Wl,--rpath=", "-Wl,--rpath,", "-Wl,-framework,",
-		"-Wl,--subsystem,", "-Wl,-subsystem,",
+	level: {"-O", "-Wl,-O"},
+	word: {
+		"-stdlib=", "--stdlib=", "-march=", "-mcpu=", "-mtune=", "-mabi=", "-mfpu=", "-mfloat-abi=", "-mmacosx-version-min=",
+		"-miphoneos-version-min=", "-Wl,--hash-style=", "-Wl,--subsystem,", "-Wl,-subsystem,", "-arch",
 	},
-	paired: []string{"-l", "-L", "-F", "-framework", "-arch"},
+	words: {"-fsanitize="},
+	name:  {"-l", "-framework", "-Wl,-framework,"},
+	directory: {
+		"-L", "-F", "-Wl,-rpath,", "-Wl,-rpath=", "-Wl,--rpath,", "-Wl,--rpath=", "-Wl,-rpath-link,", "-Wl,-rpath-link=",
+	},
 }
+
+// What the compiler and the linker of MSVC take beside: with a slash or a dash before it, the linker's in any case.
+// See https://learn.microsoft.com/cpp/build/reference/compiler-options-listed-by-category and
+// https://learn.microsoft.com/cpp/build/reference/linker-options.
+var (
+	msvcCompileFlags = allowlist{
+		nothing: {
+			"MD", "MDd", "MT", "MTd", "EHa", "EHs", "EHsc", "GR", "GR-", "GS", "GS-", "bigobj", "permissive-", "utf-8", "openmp",
+			"W0", "W1", "W2", "W3", "W4", "Wall", "nologo",
+		},
+		level:      {"O"},
+		word:       {"wd", "arch:", "fp:", "std:", "Zc:", "volatile:"},
+		macro:      {"U"},
+		definition: {"D"},
+		directory:  {"I", "external:I"},
+	}
+	msvcLinkFlags = allowlist{
+		nothing:   {"NODEFAULTLIB"},
+		word:      {"IGNORE:", "MACHINE:", "OPT:", "SUBSYSTEM:"},
+		name:      {"DEFAULTLIB:", "NODEFAULTLIB:"},
+		directory: {"LIBPATH:"},
+	}
+)
+
+// apart are the flags whose value may also be the next argument.
+var apart = []string{"-D", "-U", "-I", "-F", "-l", "-L", "-isystem", "-arch", "-framework"}
+
+// alone are those of them whose value must be.
+var alone = []string{"-arch", "-framework"}
 
 // takesArgument says whether the next argument belongs to the flag, also for flags that are not allowed: so that an error
 // names them whole, and what they hide is not taken for a flag of its own.
 func takesArgument(flag string) bool {
-	return slices.Contains([]string{
-		"-D", "-U", "-I", "-F", "-l", "-L", "-isystem", "-idirafter", "-iquote", "-include", "-imacros", "-isysroot", "--sysroot",
-		"-arch", "-target", "-framework", "-weak_framework", "-u", "-z", "-T", "-e", "-x", "-Xlinker", "-Xclang", "-Xpreprocessor",
-		"-Xassembler", "-B", "-wrapper", "-specs", "-plugin",
+	return slices.Contains(apart, flag) || slices.Contains([]string{
+		"-idirafter", "-iquote", "-include", "-imacros", "-isysroot", "--sysroot", "-target", "-weak_framework", "-u", "-z", "-T", "-e",
+		"-x", "-o", "-Xlinker", "-Xclang", "-Xpreprocessor", "-Xassembler", "-B", "-wrapper", "-specs", "-plugin",
 	}, flag)
 }
 
-// check refuses a flag that is neither on the list nor among those that the user allows.
-func (c *collector) check(item cps.Item, list allowlist, args []string) error {
-	flag := strings.Join(args, " ")
-	if list.allows(args) || c.allowed(flag, args) {
-		return nil
-	}
-	return &FlagError{Package: c.of[item.Package].Name, Component: item.Component, Flag: flag}
-}
-
-// allowed says whether the user allows a flag that is not on a list.
-func (c *collector) allowed(flag string, args []string) bool {
-	return slices.ContainsFunc(c.opts.AllowFlags, func(allowed string) bool {
-		start, open := strings.CutSuffix(allowed, "*")
-		return (flag == allowed || args[0] == allowed || open && strings.HasPrefix(flag, start)) && !slices.ContainsFunc(args, control)
-	})
-}
-
 func (a allowlist) allows(args []string) bool {
-	flag := args[0]
-	if slices.ContainsFunc(args, control) || strings.HasPrefix(flag, "@") {
-		return false
-	}
-	if strings.HasPrefix(flag, "-lto_library") {
-		return false // Apple's linker loads and runs what follows
-	}
-	if len(args) == 2 {
-		isName := flag == "-l" || flag == "-framework"
-		return slices.Contains(a.paired, flag) && harmless(args[1]) && (!isName || nameable(args[1]))
-	}
-	if !strings.HasPrefix(flag, "-") {
-		// CMake takes what follows SHELL: and LINKER: for flags.
-		return a.libraries && cps.LibraryName(flag) != "" && !strings.HasPrefix(flag, "SHELL:") && !strings.HasPrefix(flag, "LINKER:")
-	}
-	if name, ok := strings.CutPrefix(flag, "-l"); ok {
-		return slices.Contains(a.prefixes, "-l") && nameable(name)
-	}
-	if slices.Contains(a.exact, flag) {
-		return true
-	}
-	for _, prefix := range a.prefixes {
-		value, ok := strings.CutPrefix(flag, prefix)
-		if ok && prefix == "-D" {
-			return definable(value)
-		}
-		// -Wa, -Wl and -Wp hand what follows the commas to another program.
-		if ok && harmless(value) && !(strings.HasPrefix(prefix, "-W") && strings.Contains(value, ",")) {
-			return true
+	for v, flags := range a {
+		for _, flag := range flags {
+			text, ok := strings.CutPrefix(args[0], flag)
+			switch {
+			case !ok:
+			case len(args) == 2 && text == "" && slices.Contains(apart, flag) && v.fits(args[1]):
+				return true
+			case len(args) == 1 && !slices.Contains(alone, flag) && v.fits(text):
+				return true
+			}
 		}
 	}
 	return false
 }
 
-// harmless says whether a flag's value cannot be taken for another flag or a file of flags.
-func harmless(value string) bool {
-	return value != "" && value[0] != '@' && value[0] != '-'
+// checkCompile refuses a flag, or a flag and its argument, for the compiler that is neither on the list nor among those that the
+// user allows. It is as the package has it, before its directory is put in.
+func (c *collector) checkCompile(item cps.Item, args []string) error {
+	ok := compileFlags.allows(args)
+	if text, isFlag := msvcFlag(args); isFlag && c.opts.Env == "msvc" {
+		ok = ok || msvcCompileFlags.allows([]string{text})
+	}
+	return c.check(item, args, ok || c.opts.FilesOnly)
 }
 
-// definable takes NAME and NAME=VALUE. A value is text to the compiler, whatever it looks like.
-func definable(definition string) bool {
-	name, _, _ := strings.Cut(definition, "=")
+// checkLink is checkCompile for the linker, among whose flags there may be libraries of the package.
+func (c *collector) checkLink(item cps.Item, args []string) error {
+	ok := linkFlags.allows(args) || len(args) == 1 && directory.fits(args[0]) && cps.LibraryName(args[0]) != ""
+	if text, isFlag := msvcFlag(args); isFlag && c.opts.Env == "msvc" {
+		option, value, valued := strings.Cut(text, ":")
+		if valued {
+			option += ":"
+		}
+		ok = ok || msvcLinkFlags.allows([]string{strings.ToUpper(option) + value})
+	}
+	return c.check(item, args, ok || c.opts.FilesOnly)
+}
+
+func msvcFlag(args []string) (string, bool) {
+	if len(args) != 1 || strings.IndexAny(args[0], "-/") != 0 {
+		return "", false
+	}
+	return args[0][1:], true
+}
+
+// check refuses what is not ok, unless the user allows the very same, to the letter.
+func (c *collector) check(item cps.Item, args []string, ok bool) error {
+	flag := strings.Join(args, " ")
+	if !control(flag) && (ok || slices.Contains(c.opts.AllowFlags, flag)) {
+		return nil
+	}
+	return &FlagError{Package: c.of[item.Package].Name, Component: item.Component, Flag: flag}
+}
+
+// checkPath refuses a path that is not in the package, or that some tool would take for more than a path. as is what stands
+// before it among the flags.
+func (c *collector) checkPath(item cps.Item, as, file string) error {
+	return c.check(item, []string{as + file}, inside(file))
+}
+
+// inside says whether a path that a component names is one in its package. A relative one is. Make and shells evaluate
+// what follows a dollar sign, and linkers split their options at commas.
+func inside(file string) bool {
+	rest, marked := strings.CutPrefix(file, cps.PrefixMarker)
+	if !marked {
+		rest = "/" + file
+	}
+	absolute := !marked && (strings.IndexAny(file, `/\`) == 0 || len(file) > 1 && file[1] == ':')
+	clean := path.Clean("." + strings.ReplaceAll(rest, `\`, "/")) // as Windows reads it
+	return !absolute && (rest == "" || rest[0] == '/') && clean != ".." && !strings.HasPrefix(clean, "../") &&
+		!active(rest) && !strings.ContainsRune(rest, ',')
+}
+
+// active says whether a text has something in it that make or a shell evaluates inside of quotes, or that ends its line: what
+// is quoted once may be read twice, by make and by the shell that it calls.
+func active(text string) bool { return control(text) || strings.ContainsAny(text, "$`") }
+
+func alphanumeric(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+}
+
+func identifier(name string) bool {
 	for i, r := range name {
-		letter := r == '_' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
-		if !letter && (i == 0 || r < '0' || r > '9') {
+		if r != '_' && !alphanumeric(r) || i == 0 && r >= '0' && r <= '9' {
 			return false
 		}
 	}
@@ -149,18 +245,19 @@ func control(arg string) bool {
 }
 
 // nameable says whether a library or a framework can be of that name. CMake writes such names as they are into files that
-// a shell reads.
+// a shell reads. A colon before it makes it that of a file. Apple's linker would read -lto_library as another flag, which
+// has it load and run what follows.
 func nameable(name string) bool {
-	return name != "" && name[0] != '-' && !strings.ContainsFunc(name, func(r rune) bool {
-		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r >= 0x80
-		return !letter && !strings.ContainsRune("_.+-:", r)
+	name = strings.TrimPrefix(name, ":")
+	return name != "" && name[0] != '-' && !strings.HasPrefix(name, "to_library") && !strings.ContainsFunc(name, func(r rune) bool {
+		return !alphanumeric(r) && r < 0x80 && !strings.ContainsRune("_.+-", r)
 	})
 }
 
 // IsModule says whether a name can be that of a module, which pkg-config looks up in its own directories and nowhere else:
-// no path, no option, no further constraint.
+// no path, no option, no further constraint, nothing that a build system could evaluate.
 func IsModule(name string) bool {
 	return name != "" && name[0] != '.' && name[0] != '-' && !strings.HasSuffix(name, ".pc") && !strings.ContainsFunc(name, func(r rune) bool {
-		return r <= ' ' || r == 0x7f || strings.ContainsRune(`/\:,<>=!"'$`, r)
+		return r <= ' ' || r == 0x7f || strings.ContainsRune("/\\:,<>=!\"'$`;|&()[]{}*?#", r)
 	})
 }

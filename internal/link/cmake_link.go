@@ -24,11 +24,6 @@ func (c *cmakeConfig) linkInterface(item cps.Item) (*cmakeInterface, error) {
 	if item.Type == cps.Archive || item.Type == cps.Dylib {
 		libraries = libraries[1:] // its own
 	}
-	for _, l := range libraries {
-		if err := c.check(item, linkFlags, l.args()); err != nil {
-			return nil, err
-		}
-	}
 	children, missing, err := c.children(item)
 	if err != nil {
 		return nil, err

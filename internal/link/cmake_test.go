@@ -1,6 +1,7 @@
 package link
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -217,6 +218,11 @@ func TestNoTextOfAPackageBecomesCMakeCode(t *testing.T) {
 		p.CPS.Components[text] = archive("@prefix@/" + text + "/libother.a")
 		p.CPS.DefaultComponents = []string{"z", text}
 		opts := CMakeOptions{Name: "z"}
+		_, _, err := CMake([]*Package{p}, Request{Package: p}, opts)
+		if refused := (*FlagError)(nil); strings.ContainsAny(text, "$\n") != errors.As(err, &refused) {
+			t.Errorf("%s: got %v", text, err)
+		}
+		opts.AllowFlags = []string{"-DTEXT=" + text, "-I@prefix@/" + text, "@prefix@/" + text + "/libother.a"}
 		if _, _, err := CMake([]*Package{p}, Request{Package: p}, opts); err != nil {
 			if balanced(text) && !strings.ContainsAny(text, "\n\\") && !strings.Contains(text, "$<") {
 				t.Errorf("%s: %v", text, err)

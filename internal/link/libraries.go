@@ -1,7 +1,6 @@
 package link
 
 import (
-	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -41,11 +40,10 @@ func (c *collector) linkItem(item cps.Item) error {
 		return err
 	}
 	for _, l := range libraries {
-		if err := c.check(item, linkFlags, l.args()); err != nil {
-			return err
-		}
 		if l.Kind == Shared {
-			c.rpath(l.runtimeDir)
+			if err := c.rpath(c.of[item.Package], l.runtimeDir); err != nil {
+				return err
+			}
 		}
 	}
 	libraries = slices.DeleteFunc(libraries, func(l Library) bool {
@@ -59,7 +57,8 @@ func (c *collector) linkItem(item cps.Item) error {
 	return nil
 }
 
-// libraries lists what a component gives to the linker: its own file, its link_libraries, its link_flags.
+// libraries lists what a component gives to the linker: its own file, its link_libraries, its link_flags. None of it is what
+// it may not be.
 func (c *collector) libraries(item cps.Item) ([]Library, error) {
 	p, a := c.of[item.Package], item.Attributes
 	var list []Library
@@ -71,41 +70,52 @@ func (c *collector) libraries(item cps.Item) ([]Library, error) {
 		if item.Type == cps.Dylib {
 			kind = Shared
 		}
-		if err := errors.Join(p.inside(item.Component, a.Location), p.inside(item.Component, file)); err != nil {
-			return nil, err
+		for _, path := range []string{a.Location, file} {
+			if err := c.checkPath(item, "", path); err != nil {
+				return nil, err
+			}
 		}
 		l := c.library(p, item.Component, kind, file)
 		l.runtimeDir, l.runtimeFile = p.runtimeDir(a), p.place(a.Location)
 		list = append(list, l)
 	}
-	for _, entry := range a.LinkLibraries { // as it is written: placed, it no longer says where it starts
-		if strings.ContainsAny(entry, `/\`) && !strings.HasPrefix(entry, "-") {
-			if err := p.inside(item.Component, entry); err != nil {
-				return nil, err
-			}
+	for _, args := range splitLibraries(a.LinkLibraries) {
+		l, err := c.linkLibrary(item, args)
+		if err != nil {
+			return nil, err
 		}
+		list = append(list, l)
 	}
-	for _, args := range splitLibraries(p.placeAll(a.LinkLibraries)) {
-		entry := args[0]
-		switch {
-		case strings.HasPrefix(entry, "-"):
-			list = append(list, flagLibrary(p, item.Component, args))
-		case strings.ContainsAny(entry, `/\`):
-			kind := Static
-			if isShared(entry) {
-				kind = Shared
-			}
-			l := c.library(p, item.Component, kind, entry)
-			l.runtimeDir, l.runtimeFile = dirname(l.Path), l.Path
-			list = append(list, l)
-		default:
-			list = append(list, Library{Kind: System, Name: strings.TrimSuffix(entry, ".lib")})
+	for _, args := range group(a.LinkFlags) {
+		l, err := c.linkFlag(item, args)
+		if err != nil {
+			return nil, err
 		}
-	}
-	for _, args := range group(p.placeAll(a.LinkFlags)) {
-		list = append(list, flagLibrary(p, item.Component, args))
+		list = append(list, l)
 	}
 	return list, nil
+}
+
+// linkLibrary is an entry of link_libraries: a path, the name of a system library, or a flag.
+func (c *collector) linkLibrary(item cps.Item, args []string) (Library, error) {
+	p, entry := c.of[item.Package], args[0]
+	if strings.HasPrefix(entry, "-") {
+		return c.linkFlag(item, args)
+	}
+	if !strings.ContainsAny(entry, `/\`) {
+		l := Library{Kind: System, Name: strings.TrimSuffix(entry, ".lib")}
+		return l, c.checkLink(item, l.args())
+	}
+	if err := c.checkPath(item, "", entry); err != nil {
+		return Library{}, err
+	}
+	kind := Static
+	if isShared(entry) {
+		kind = Shared
+	}
+	l := c.library(p, item.Component, kind, entry)
+	l.runtimeDir, l.runtimeFile = dirname(l.Path), l.Path
+	return l, nil
 }
 
 // splitLibraries tells the entries of link_libraries apart, in which a flag may have its argument in the same entry
@@ -122,18 +132,22 @@ func splitLibraries(libraries []string) [][]string {
 	return group(words)
 }
 
-// flagLibrary is the entry for a flag, which may be a library in another spelling.
-func flagLibrary(p *Package, component string, args []string) Library {
+// linkFlag is the entry for a flag, which may be a library in another spelling.
+func (c *collector) linkFlag(item cps.Item, args []string) (Library, error) {
+	if err := c.checkLink(item, args); err != nil {
+		return Library{}, err
+	}
 	name, isLibrary := strings.CutPrefix(args[0], "-l")
 	switch {
 	case isLibrary && len(args) == 2:
-		return Library{Kind: System, Name: args[1]}
+		return Library{Kind: System, Name: args[1]}, nil
 	case isLibrary && name != "":
-		return Library{Kind: System, Name: name}
+		return Library{Kind: System, Name: name}, nil
 	case args[0] == "-framework" && len(args) == 2:
-		return Library{Kind: Framework, Name: args[1]}
+		return Library{Kind: Framework, Name: args[1]}, nil
 	}
-	return Library{Kind: Flag, Args: args, Package: p.Name, Component: component}
+	p := c.of[item.Package]
+	return Library{Kind: Flag, Args: p.placeAll(args), Package: p.Name, Component: item.Component}, nil
 }
 
 // library decides how a library of a package is given: by name and directory where the linker then finds that file
@@ -144,7 +158,7 @@ func (c *collector) library(p *Package, component string, kind Kind, file string
 	static, shared := kinds(p)
 	plain := plainName(l, c.opts)
 	switch {
-	case kind == Shared && p.SharedView != "" && l.Name != "" && (static || !plain):
+	case kind == Shared && p.SharedView != "" && nameable(l.Name) && (static || !plain):
 		l.Dir = p.SharedView
 	case kind == Shared && plain:
 		l.Dir = dirname(file)
@@ -168,6 +182,9 @@ func kinds(p *Package) (static, shared bool) {
 // plainName says whether -l finds a file of this name.
 func plainName(l Library, opts Options) bool {
 	base := path.Base(l.Path)
+	if !nameable(l.Name) {
+		return false
+	}
 	if opts.Env == "msvc" {
 		return base == l.Name+".lib"
 	}

@@ -7,7 +7,6 @@ package link
 
 import (
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 
@@ -42,8 +41,11 @@ type Options struct {
 	Env    string // "gnu", "musl", "msvc"; empty: the system's usual one
 	// Language of the sources, "c" or "cpp"; empty: "c".
 	Language string
-	// AllowFlags are flags that packages may ask for beyond the list that is safe; a * at the end stands for anything.
+	// AllowFlags are flags that packages may ask for beyond the list that is safe, each as [FlagError] has it.
 	AllowFlags []string
+	// FilesOnly is for a caller who uses [Flags.RuntimeFiles] and [Flags.RPathDirs] alone, as the paths that they are: no flag
+	// has to be harmless, and no path one that linkers take.
+	FilesOnly bool
 }
 
 // NothingError is a package without a component to link.
@@ -67,6 +69,9 @@ func (e *SharedOnlyError) Error() string {
 // paths that leave a package and on packages that contradict each other.
 func Link(packages []*Package, requests []Request, opts Options) (*Flags, error) {
 	c := newCollector(packages, opts)
+	if err := c.checkRoots(); err != nil {
+		return nil, err
+	}
 	var roots []cps.Root
 	for _, r := range requests {
 		c.of[r.Package.CPS] = r.Package
@@ -236,7 +241,7 @@ func (c *collector) compile(roots []cps.Root) error {
 func (c *collector) compileItem(item cps.Item) error {
 	p := c.of[item.Package]
 	for _, dir := range item.Attributes.Includes.For(c.opts.Language) {
-		if err := p.inside(item.Component, dir); err != nil {
+		if err := c.checkPath(item, "-I", dir); err != nil {
 			return err
 		}
 		c.flags.IncludeDirs = appendMissing(c.flags.IncludeDirs, p.place(dir))
@@ -249,19 +254,18 @@ func (c *collector) compileItem(item cps.Item) error {
 	slices.Sort(names)
 	for _, name := range names {
 		d := Define{Name: name, Value: definitions[name]}
-		if err := c.check(item, compileFlags, []string{d.Arg()}); err != nil {
+		if err := c.checkCompile(item, []string{d.Arg()}); err != nil {
 			return err
 		}
 		if !slices.ContainsFunc(c.flags.Defines, d.equal) {
 			c.flags.Defines = append(c.flags.Defines, d)
 		}
 	}
-	flags := item.Attributes.CompileFlags.For(c.opts.Language)
-	for _, args := range group(p.placeAll(flags)) {
-		if err := c.check(item, compileFlags, args); err != nil {
+	for _, args := range group(item.Attributes.CompileFlags.For(c.opts.Language)) {
+		if err := c.checkCompile(item, args); err != nil {
 			return err
 		}
-		c.flags.addCFlag(args)
+		c.flags.addCFlag(p.placeAll(args))
 	}
 	return nil
 }
@@ -280,10 +284,12 @@ func (c *collector) load(roots []cps.Root) error {
 			continue
 		}
 		p := c.of[item.Package]
-		if err := p.inside(item.Component, item.Attributes.Location); err != nil {
+		if err := c.checkPath(item, "", item.Attributes.Location); err != nil {
 			return err
 		}
-		c.rpath(p.runtimeDir(item.Attributes))
+		if err := c.rpath(p, p.runtimeDir(item.Attributes)); err != nil {
+			return err
+		}
 		c.flags.RuntimeFiles = appendMissing(c.flags.RuntimeFiles, p.place(item.Attributes.Location))
 	}
 	for _, l := range c.flags.Libraries {
@@ -295,12 +301,29 @@ func (c *collector) load(roots []cps.Root) error {
 }
 
 // rpath adds a directory to those where the program looks for shared libraries.
-func (c *collector) rpath(dir string) {
+func (c *collector) rpath(p *Package, dir string) error {
 	if c.opts.OS == "windows" {
-		return
+		return nil
+	}
+	apple := c.opts.OS == "darwin" || c.opts.OS == "ios"
+	if (strings.ContainsRune(dir, ',') || strings.ContainsRune(dir, ':') && !apple) && !c.opts.FilesOnly {
+		return errdef.Errorf(errdef.ErrUsage, "link %s with its shared libraries: they are in %q, and no program can be told to look in a directory with a comma or a colon in its name: set OCIPKG_HOME to another one, link without --shared, or use ocipkg bundle", p.Name, dir)
 	}
 	c.flags.RPathDirs = appendMissing(c.flags.RPathDirs, dir)
-	c.flags.DisableNewDtags = c.opts.OS != "darwin" && c.opts.OS != "ios"
+	c.flags.DisableNewDtags = !apple
+	return nil
+}
+
+// checkRoots refuses a store in a directory of which nothing can be written on a line.
+func (c *collector) checkRoots() error {
+	for _, p := range c.packages {
+		for _, dir := range []string{p.Root, p.StaticView, p.SharedView} {
+			if control(dir) && !c.opts.FilesOnly {
+				return errdef.Errorf(errdef.ErrUsage, "link %s: it is in %q, and there is a control character in that name: set OCIPKG_HOME to another directory", p.Name, dir)
+			}
+		}
+	}
+	return nil
 }
 
 // runtimeDir is where a shared library lies under the name that programs ask for: its own directory, or the view.
@@ -318,16 +341,6 @@ func (p *Package) place(file string) string {
 		return file
 	}
 	return p.Root + "/" + file
-}
-
-// inside refuses a path of a component that leaves the package, that would break the line it is printed on, or, by a comma,
-// the linker's -rpath into further options.
-func (p *Package) inside(component, file string) error {
-	clean := path.Clean(file)
-	if control(file) || strings.Contains(file, ",") || strings.HasPrefix(file, cps.PrefixMarker) && !strings.HasPrefix(clean, cps.PrefixMarker) || strings.HasPrefix(clean, "../") {
-		return fmt.Errorf("link %s: its component %q names the path %q, which is not in the package or has a comma in it", p.Name, component, file)
-	}
-	return nil
 }
 
 // placeAll puts the package's directory in flags.

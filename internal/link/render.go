@@ -1,12 +1,18 @@
 package link
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"path"
+	"path/filepath"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/ocipkg/ocipkg/internal/cps"
+	"github.com/ocipkg/ocipkg/internal/errdef"
 )
 
 // Quote protects an argument from a shell, and from those who split pkg-config's answer as one would, such as cgo: with a
@@ -41,10 +47,21 @@ type CargoOptions struct {
 }
 
 // Cargo writes the directives of a build script, one a line, in the form with a single colon, which every cargo knows.
+// What cargo or rustc would take for something else is an error of kind [errdef.ErrUsage].
 // See https://doc.rust-lang.org/cargo/reference/build-scripts.html.
-func (f *Flags) Cargo(opts CargoOptions) string {
+func (f *Flags) Cargo(opts CargoOptions) (string, error) {
 	var out strings.Builder
-	say := func(key, value string) { fmt.Fprintf(&out, "cargo:%s=%s\n", key, value) }
+	var err error
+	refuse := func(value, reason string) {
+		err = cmp.Or(err, errdef.Errorf(errdef.ErrUsage, "write %q for cargo: %s: rename it, or set OCIPKG_HOME to another directory", value, reason))
+	}
+	say := func(key, value string) {
+		// Cargo trims lines, and passes over those that are no UTF-8.
+		if control(value) || strings.TrimSpace(value) != value || !utf8.ValidString(value) {
+			refuse(value, "a directive is a line of UTF-8 without blanks at its end")
+		}
+		fmt.Fprintf(&out, "cargo:%s=%s\n", key, value)
+	}
 	for _, file := range opts.RerunIfChanged {
 		say("rerun-if-changed", file)
 	}
@@ -58,7 +75,11 @@ func (f *Flags) Cargo(opts CargoOptions) string {
 			}
 			continue
 		}
-		say("rustc-link-lib", l.cargo())
+		kind, name := l.cargo()
+		if strings.ContainsRune(name, ':') {
+			refuse(name, "rustc takes what follows a colon for another name of the library")
+		}
+		say("rustc-link-lib", kind+"="+name)
 	}
 	for _, arg := range f.rpathArgs() {
 		say("rustc-link-arg", arg)
@@ -67,13 +88,18 @@ func (f *Flags) Cargo(opts CargoOptions) string {
 	if separator == "" {
 		separator = ":"
 	}
+	for _, dir := range f.IncludeDirs {
+		if strings.Contains(strings.TrimPrefix(dir, filepath.VolumeName(dir)), separator) {
+			refuse(dir, "lists of directories have "+separator+" between them")
+		}
+	}
 	if len(f.IncludeDirs) > 0 {
 		say("include", strings.Join(f.IncludeDirs, separator))
 	}
 	if f.Root != "" {
 		say("root", f.Root)
 	}
-	return out.String()
+	return out.String(), err
 }
 
 // cargoDirs are the search directories: rustc takes libraries by file name only, never by path.
@@ -87,27 +113,27 @@ func (f *Flags) cargoDirs() []string {
 	return dirs
 }
 
-// cargo is the value of rustc-link-lib: KIND[:MODIFIERS]=NAME.
-func (l Library) cargo() string {
+// cargo gives the two sides of rustc-link-lib: KIND[:MODIFIERS]=NAME.
+func (l Library) cargo() (kind, name string) {
 	switch {
 	case l.Kind == Flag: // -pthread reaches the program only as a library
-		return "dylib=pthread"
+		return "dylib", "pthread"
 	case l.Kind == Framework:
-		return "framework=" + l.Name
+		return "framework", l.Name
 	case l.Kind == System:
 		if file, ok := strings.CutPrefix(l.Name, ":"); ok {
-			return "dylib:+verbatim=" + file
+			return "dylib:+verbatim", file
 		}
-		return "dylib=" + l.Name
+		return "dylib", l.Name
 	}
-	kind := "static"
+	kind = "static"
 	if l.Kind == Shared {
 		kind = "dylib"
 	}
 	if l.Dir == "" && path.Base(l.Path) != l.Name+".lib" {
-		return kind + ":+verbatim=" + path.Base(l.Path)
+		return kind + ":+verbatim", path.Base(l.Path)
 	}
-	return kind + "=" + l.Name
+	return kind, l.Name
 }
 
 // JSON writes the flags with their structure, and the arguments they come to as "cflags" and "libs".
@@ -120,8 +146,13 @@ func (f *Flags) JSON() ([]byte, error) {
 	return json.MarshalIndent(full, "", "  ")
 }
 
-// CPS writes the package's document with the paths that its files have here.
-func CPS(p *Package) ([]byte, error) {
+// CPS writes the package's document with the paths that its files have here: what of it is checked, and nothing that this
+// model does not know. Errors are as those of [Link].
+func CPS(p *Package, opts Options) ([]byte, error) {
+	c := newCollector([]*Package{p}, opts)
+	if err := c.checkDocument(p); err != nil {
+		return nil, err
+	}
 	text, err := p.CPS.MarshalJSON()
 	if err != nil {
 		return nil, err
@@ -130,10 +161,43 @@ func CPS(p *Package) ([]byte, error) {
 	if err := json.Unmarshal(text, placed); err != nil {
 		return nil, err
 	}
+	placed.Strip()
 	if err := placed.Place(p.Root); err != nil {
 		return nil, err
 	}
 	var out strings.Builder
 	err = placed.Write(&out)
 	return []byte(out.String()), err
+}
+
+// checkDocument checks all that a document says, for every language and configuration.
+func (c *collector) checkDocument(p *Package) error {
+	if err := c.checkRoots(); err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.CPS.Components)) {
+		component := p.CPS.Components[name]
+		all := []*cps.Attributes{&component.Attributes}
+		for _, configuration := range slices.Sorted(maps.Keys(component.Configurations)) {
+			all = append(all, component.Configurations[configuration])
+		}
+		for _, a := range all {
+			item := cps.Item{Package: p.CPS, Component: name, Type: component.Type, Attributes: a}
+			for _, file := range []string{a.Location, a.LinkLocation, a.CppModuleMetadata} {
+				if err := c.checkPath(item, "", file); err != nil {
+					return err
+				}
+			}
+			for _, language := range slices.Concat([]string{cps.AnyLanguage}, slices.Collect(maps.Keys(a.Includes)), slices.Collect(maps.Keys(a.Definitions)), slices.Collect(maps.Keys(a.CompileFlags))) {
+				c.opts.Language = language
+				if err := c.compileItem(item); err != nil {
+					return err
+				}
+			}
+			if _, err := c.libraries(item); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

@@ -11,7 +11,11 @@ import (
 // linkOptions says how packages are linked on the target.
 func (c *command) linkOptions(shared bool) (link.Options, error) {
 	target, err := c.source.target()
-	return link.Options{Shared: shared, OS: target.OS, Env: target.Env}, err
+	if err != nil {
+		return link.Options{}, err
+	}
+	of, err := c.source.found()
+	return link.Options{Shared: shared, OS: target.OS, Env: target.Env, AllowFlags: of.AllowFlags()}, err
 }
 
 // linkFlags gives the flags that are asked for, ours before the system's. With

@@ -22,7 +22,10 @@ type Project struct {
 	// directory is part of, where the root is known to be another: its aliases
 	// are those of its source. Nil for none.
 	inner *Project
-	lock  func() (*Lock, error)
+	// foreign says that the file is one of somebody else's source, and was
+	// found because it is there.
+	foreign bool
+	lock    func() (*Lock, error)
 }
 
 func newProject(root string, file File) *Project {
@@ -41,6 +44,15 @@ func (p *Project) Dependency(alias string) (Dependency, bool) {
 	}
 	d, ok := p.Dependencies[alias]
 	return d, ok
+}
+
+// AllowFlags are the flags that packages may ask for by the word of the user: the
+// root's, and not of somebody else's source. A nil Project allows none.
+func (p *Project) AllowFlags() []string {
+	if p == nil || p.foreign {
+		return nil
+	}
+	return p.Trust.AllowFlags
 }
 
 // Reference gives the package that a name stands for, an alias or a reference,
@@ -175,7 +187,9 @@ func above(dir string) (*Project, error) {
 		if path := filepath.Join(dir, FileName); !planted(path, owner) {
 			file, err := Read(path)
 			if !errors.Is(err, errdef.ErrNotFound) {
-				return newProject(dir, file), err
+				p := newProject(dir, file)
+				p.foreign = Foreign(dir)
+				return p, err
 			}
 		}
 		if dir == home || dir == filepath.Dir(dir) || exists(dir, ".git") || exists(dir, "go.mod") {

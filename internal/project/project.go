@@ -35,6 +35,14 @@ type File struct {
 	// by registry/repository: whatever tag the project, its source or another
 	// package asks for.
 	Overrides map[string]reference.Reference
+	Trust     Trust
+}
+
+// Trust is the table [trust]: what packages may do beyond what none can do any
+// harm by.
+type Trust struct {
+	// AllowFlags are flags that packages may ask for, each to the letter.
+	AllowFlags []string `toml:"allow-flags"`
 }
 
 // Package is the table [package]: what is not to be derived from the files.
@@ -87,12 +95,13 @@ func parse(raw []byte) (File, error) {
 		Package      Package           `toml:"package"`
 		Dependencies map[string]any    `toml:"dependencies"`
 		Overrides    map[string]string `toml:"overrides"`
+		Trust        Trust             `toml:"trust"`
 	}
 	decoder := toml.NewDecoder(strings.NewReader(string(raw))).DisallowUnknownFields()
 	if err := decoder.Decode(&doc); err != nil {
 		return File{}, explain(err)
 	}
-	f := File{Package: doc.Package}
+	f := File{Package: doc.Package, Trust: doc.Trust}
 	if len(doc.Org) > 0 {
 		f.Annotations = map[string]string{}
 		if err := flatten("org", doc.Org, f.Annotations); err != nil {
@@ -194,8 +203,8 @@ func explain(err error) error {
 	if errors.As(err, &unknown) && len(unknown.Errors) > 0 {
 		line, _ := unknown.Errors[0].Position()
 		key := strings.Join(unknown.Errors[0].Key(), ".")
-		hint := near.Hint(key, "org.opencontainers.image", "package", "package.name", "package.version", "package.system-libs", "package.cps", "dependencies", "overrides")
-		return fmt.Errorf("line %d: the key %q is not known%s; the tables are [org.opencontainers.image], [package], [dependencies] and [overrides]", line, key, hint)
+		hint := near.Hint(key, "org.opencontainers.image", "package", "package.name", "package.version", "package.system-libs", "package.cps", "dependencies", "overrides", "trust", "trust.allow-flags")
+		return fmt.Errorf("line %d: the key %q is not known%s; the tables are [org.opencontainers.image], [package], [dependencies], [overrides] and [trust]", line, key, hint)
 	}
 	var syntax *toml.DecodeError
 	if errors.As(err, &syntax) {

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -26,6 +27,9 @@ system-libs = ["m", "pthread"]
 [dependencies]
 zlib = "ghcr.io/acme/zlib:1.3"
 png = { image = "ghcr.io/acme/libpng", tag = "1.6", cmake = "PNG", shared = true }
+
+[trust]
+allow-flags = ["-fplugin=a.so"]
 `))
 	if err != nil {
 		t.Fatal(err)
@@ -46,6 +50,51 @@ png = { image = "ghcr.io/acme/libpng", tag = "1.6", cmake = "PNG", shared = true
 	if got := f.Dependencies["png"]; got != (Dependency{Image: "ghcr.io/acme/libpng", Tag: "1.6", CMake: "PNG", Shared: true}) {
 		t.Errorf("png is %+v", got)
 	}
+	if !slices.Equal(f.Trust.AllowFlags, []string{"-fplugin=a.so"}) {
+		t.Errorf("trust is %+v", f.Trust)
+	}
+}
+
+func TestOnlyTheUsersOwnFileSaysWhatPackagesMayAskFor(t *testing.T) {
+	dir := t.TempDir()
+	write := func(at, flag string) string {
+		path := filepath.Join(dir, at)
+		if err := os.MkdirAll(path, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(path, FileName), []byte("[trust]\nallow-flags = [\""+flag+"\"]\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	app, dep, cached := write("app", "-app"), write("app/vendor/dep", "-dep"), write("go/pkg/mod/dep@v1", "-cached")
+	crate := write("cargo/registry/src/x/crate", "-crate")
+	for _, out := range []string{"app/target", "elsewhere/target"} {
+		if err := os.MkdirAll(filepath.Join(dir, out), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		in, project, out string
+		want             []string
+	}{
+		{app, "", "", []string{"-app"}},
+		{dep, "", "", nil},
+		{dep, app, "", []string{"-app"}},
+		{cached, "", "", nil},
+		{cached, app, "", []string{"-app"}},
+		{crate, "", filepath.Join(app, "target"), []string{"-app"}},
+		{crate, "", filepath.Join(dir, "elsewhere", "target"), nil},
+		{t.TempDir(), "", "", nil},
+	} {
+		t.Setenv("OCIPKG_PROJECT", c.project)
+		t.Setenv("OUT_DIR", c.out)
+		t.Setenv("CARGO", "cargo")
+		p, err := Find(c.in)
+		if err != nil || !slices.Equal(p.AllowFlags(), c.want) {
+			t.Errorf("%+v: got %q, %v", c, p.AllowFlags(), err)
+		}
+	}
 }
 
 func TestAnErrorInAProjectFileSaysWhereItIs(t *testing.T) {
@@ -54,6 +103,8 @@ func TestAnErrorInAProjectFileSaysWhereItIs(t *testing.T) {
 		"[packages]":                                            "the key \"packages\" is not known; did you mean package?",
 		"[dependancies]\nz = \"a/b\"":                           "the key \"dependancies\" is not known; did you mean dependencies?",
 		"[override]\n\"a.b/c\" = \"a.b/c:1\"":                   "did you mean overrides?",
+		"[trust]\ncmake-config = true":                          "the key \"trust.cmake-config\" is not known",
+		"[trust]\nallow-flags = \"-x\"":                         "line 2",
 		"[something]":                                           "the key \"something\" is not known; the tables are",
 		"[overrides]\n\"a.b/c:1\" = \"a.b/c:2\"":                "leave the tag out",
 		"[overrides]\n\"a.b/c\" = \"1.3\"":                      "neither a tag nor a digest",
