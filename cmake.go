@@ -168,6 +168,11 @@ func (c *Client) CMakeDirectory() (string, error) {
 	if err := c.open(); err != nil {
 		return "", err
 	}
+	// CMake gets it in lists of directories, and quotes these for itself.
+	where := c.store.Dir()
+	if strings.ContainsAny(filepath.ToSlash(strings.TrimPrefix(where, filepath.VolumeName(where))), link.CMakeUnfit+`"`) {
+		return "", errdef.Errorf(errdef.ErrUsage, "write %s: the store is in %s, and CMake takes no directory with one of %s\" in its name: set OCIPKG_HOME to another one", cmake.ModuleName, where, link.CMakeUnfit)
+	}
 	sum := sha256.Sum256(cmake.Module)
 	dir := filepath.Join(c.store.Dir(), "cmake", fmt.Sprintf("%x", sum[:8]))
 	err := c.store.Mkdir("cmake", filepath.Base(dir))

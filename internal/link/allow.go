@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/ocipkg/ocipkg/internal/cps"
+	"github.com/ocipkg/ocipkg/internal/errdef"
 )
 
 // FlagError is what a package asks of a compiler or a linker, and what is not on the list of what can do no more than compile
@@ -206,6 +207,9 @@ func (c *collector) check(item cps.Item, args []string, ok bool) error {
 // checkPath refuses a path that is not in the package, or that some tool would take for more than a path. as is what stands
 // before it among the flags.
 func (c *collector) checkPath(item cps.Item, as, file string) error {
+	if strings.ContainsAny(file, c.opts.unfit) && inside(file) {
+		return errdef.Errorf(errdef.ErrUsage, "link %s: its component %q names %q, and CMake and its generators take no path with one of %s in it: have its author rename it", c.of[item.Package].Name, item.Component, file, c.opts.unfit)
+	}
 	return c.check(item, []string{as + file}, inside(file))
 }
 

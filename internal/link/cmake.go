@@ -38,6 +38,7 @@ func CMake(packages []*Package, request Request, opts CMakeOptions) (config, ver
 	if !cmakeName(opts.Name) {
 		return "", "", errdef.Errorf(errdef.ErrUsage, "%q is not a name for find_package: use letters, digits and the signs _ . + -", opts.Name)
 	}
+	opts.unfit = CMakeUnfit
 	flags, err := Link(packages, []Request{request}, opts.Options)
 	if err != nil {
 		return "", "", err
@@ -53,6 +54,10 @@ func CMake(packages []*Package, request Request, opts CMakeOptions) (config, ver
 	config, version = c.text(), c.versionFile()
 	return config, version, c.body.err
 }
+
+// CMakeUnfit are the characters that no path may have for CMake: a semicolon separates those of a list, a backslash becomes a
+// slash, make takes a colon for the end of a rule's targets, and ninja takes a bar for the end of its inputs.
+const CMakeUnfit = `;|:\`
 
 // cmakeName takes what can stand in a variable's, a target's and a file's name as it is.
 func cmakeName(name string) bool {

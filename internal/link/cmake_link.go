@@ -222,7 +222,7 @@ func (c *cmakeConfig) flat(roots []cps.Root) (own, all []string, err error) {
 		}
 		for _, option := range in.options {
 			if !strings.HasPrefix(option, "SHELL:") {
-				all = append(all, option)
+				all = append(all, Quote(option)) // CMake writes it as it is
 			}
 		}
 		for _, name := range in.runtimes {

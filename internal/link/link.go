@@ -7,6 +7,7 @@ package link
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -46,6 +47,9 @@ type Options struct {
 	// FilesOnly is for a caller who uses [Flags.RuntimeFiles] and [Flags.RPathDirs] alone, as the paths that they are: no flag
 	// has to be harmless, and no path one that linkers take.
 	FilesOnly bool
+
+	// unfit are characters that the reader of the result cannot have in a path.
+	unfit string
 }
 
 // NothingError is a package without a component to link.
@@ -320,6 +324,9 @@ func (c *collector) checkRoots() error {
 		for _, dir := range []string{p.Root, p.StaticView, p.SharedView} {
 			if control(dir) && !c.opts.FilesOnly {
 				return errdef.Errorf(errdef.ErrUsage, "link %s: it is in %q, and there is a control character in that name: set OCIPKG_HOME to another directory", p.Name, dir)
+			}
+			if i := strings.IndexAny(strings.TrimPrefix(dir, filepath.VolumeName(dir)), c.opts.unfit); i >= 0 {
+				return errdef.Errorf(errdef.ErrUsage, "link %s: it is in %q, and CMake and its generators take no path with one of %s in it: set OCIPKG_HOME to another directory", p.Name, dir, c.opts.unfit)
 			}
 		}
 	}

@@ -136,8 +136,14 @@ func (l Library) cargo() (kind, name string) {
 	return kind, l.Name
 }
 
-// JSON writes the flags with their structure, and the arguments they come to as "cflags" and "libs".
+// JSON writes the flags with their structure, and the arguments they come to as "cflags" and "libs". What is no UTF-8 is an
+// error of kind [errdef.ErrUsage].
 func (f *Flags) JSON() ([]byte, error) {
+	for _, arg := range f.Args(AllArgs) {
+		if !utf8.ValidString(arg) {
+			return nil, errdef.Errorf(errdef.ErrUsage, "write %q as JSON: it is no UTF-8: rename it, or set OCIPKG_HOME to another directory", arg)
+		}
+	}
 	full := struct {
 		*Flags
 		CompileArgs []string `json:"cflags"`

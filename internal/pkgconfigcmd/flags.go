@@ -1,9 +1,11 @@
 package pkgconfigcmd
 
 import (
+	"os"
 	"slices"
 	"strings"
 
+	"github.com/ocipkg/ocipkg/internal/errdef"
 	"github.com/ocipkg/ocipkg/internal/link"
 	"github.com/ocipkg/ocipkg/internal/pkgconf"
 )
@@ -27,6 +29,9 @@ func (c *command) linkFlags() (string, error) {
 	}
 	// As pkgconf prints them: each with a blank behind it.
 	var out strings.Builder
+	if err := c.checkForGo(all); err != nil {
+		return "", err
+	}
 	for _, part := range []link.Part{link.IncludeArgs, link.OtherCompile, link.SearchArgs, link.LibraryArgs | link.OtherLink} {
 		for _, flags := range all {
 			for _, arg := range flags.Args(part & c.parts) {
@@ -43,6 +48,23 @@ func (c *command) linkFlags() (string, error) {
 		return "", nil
 	}
 	return out.String() + "\n", nil
+}
+
+// checkForGo refuses, where cmd/go asks, what it would build a wrong program
+// with: it hands linker flags on in a comment of the Go source that it makes, in
+// which some characters mean something else.
+func (c *command) checkForGo(all []*link.Flags) error {
+	if os.Getenv("TOOLEXEC_IMPORTPATH") == "" { // which cmd/go sets for all that it runs for a package
+		return nil
+	}
+	for _, flags := range all {
+		for _, arg := range flags.Args(link.LinkArgs & c.parts) {
+			if strings.ContainsAny(arg, `"\`) {
+				return errdef.Errorf(errdef.ErrUsage, `the go command takes no linker flag with " or \ in it, such as %s: set OCIPKG_HOME to a directory with another name`, arg)
+			}
+		}
+	}
+	return nil
 }
 
 // link links the names that are ours: in one go those that are linked
