@@ -8,6 +8,7 @@ import (
 
 	"github.com/ocipkg/ocipkg/internal/cps"
 	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/pkgconf"
 )
 
 // FlagError is what a package asks of a compiler or a linker, and what is not on the list of what can do no more than compile
@@ -177,7 +178,7 @@ func (c *collector) checkCompile(item cps.Item, args []string) error {
 
 // checkLink is checkCompile for the linker, among whose flags there may be libraries of the package.
 func (c *collector) checkLink(item cps.Item, args []string) error {
-	ok := linkFlags.allows(args) || len(args) == 1 && directory.fits(args[0]) && cps.LibraryName(args[0]) != ""
+	ok := linkFlags.allows(args) || len(args) == 1 && directory.fits(args[0]) && pkgconf.LibraryPath(args[0])
 	if text, isFlag := msvcFlag(args); isFlag && c.opts.Env == "msvc" {
 		option, value, valued := strings.Cut(text, ":")
 		if valued {
@@ -213,6 +214,14 @@ func (c *collector) checkPath(item cps.Item, as, file string) error {
 	return c.check(item, []string{as + file}, inside(file))
 }
 
+// checkLibrary is checkPath for what is linked: compilers and linkers take files of other names for source and for scripts.
+func (c *collector) checkLibrary(item cps.Item, file string) error {
+	if !pkgconf.LibraryPath(file) {
+		return c.check(item, []string{file}, false)
+	}
+	return c.checkPath(item, "", file)
+}
+
 // inside says whether a path that a component names is one in its package. A relative one is. Make and shells evaluate
 // what follows a dollar sign, and linkers split their options at commas.
 func inside(file string) bool {
@@ -226,9 +235,18 @@ func inside(file string) bool {
 		!active(rest) && !strings.ContainsRune(rest, ',')
 }
 
-// active says whether a text has something in it that make or a shell evaluates inside of quotes, or that ends its line: what
-// is quoted once may be read twice, by make and by the shell that it calls.
-func active(text string) bool { return control(text) || strings.ContainsAny(text, "$`") }
+// active says whether a text could become more than a part of one argument. It may be read once more than it is quoted, by
+// make and by the shell that it calls: so there is nothing in it that these evaluate inside of quotes. Or it may be read once
+// less, where cc $(ocipkg link …) has a shell split it at blanks and leave the quotes: so what would be a flag then, or a file
+// of flags, does not follow a blank. And it does not end its line.
+func active(text string) bool {
+	for i := 1; i < len(text); i++ {
+		if (text[i-1] == ' ' || text[i-1] == '\t') && (text[i] == '-' || text[i] == '@') {
+			return true
+		}
+	}
+	return control(text) || strings.ContainsAny(text, "$`")
+}
 
 func alphanumeric(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'

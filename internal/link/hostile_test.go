@@ -32,6 +32,10 @@ func TestNothingThatAPackageSaysBecomesAnotherFlag(t *testing.T) {
 		"a command in a bare name":         interfaceOf(cps.Attributes{LinkLibraries: []string{"m`touch X`"}}),
 		"a command in a framework's name":  interfaceOf(cps.Attributes{LinkLibraries: []string{"-framework x`touch X`"}}),
 		"a library by a path of -l":        interfaceOf(cps.Attributes{LinkFlags: []string{"-l:../../evil.a"}}),
+		"source as a library":              interfaceOf(cps.Attributes{LinkLibraries: []string{"@prefix@/evil.c"}}),
+		"a script as a library":            interfaceOf(cps.Attributes{LinkLibraries: []string{"@prefix@/m;touch X"}}),
+		"a script as a location":           single("x", archive("@prefix@/evil.ld")),
+		"source as a link location":        dylib("@prefix@/lib/libz.so", "@prefix@/evil.c"),
 		"a path to a .pc as a requirement": interfaceOf(cps.Attributes{Requires: []string{"/tmp/evil.pc"}}),
 		"an option as a requirement":       interfaceOf(cps.Attributes{Requires: []string{"--log-file=/tmp/x"}}),
 	} {
@@ -53,6 +57,9 @@ func TestAConstraintOfARequirementIsOne(t *testing.T) {
 		p := interfaceOf(cps.Attributes{Requires: []string{"zlib"}})
 		p.CPS.Requires = map[string]*cps.Requirement{"zlib": {Constraints: []string{constraint}}}
 		_, err := Link([]*Package{p}, []Request{{Package: p}}, Options{OS: "linux"})
+		if _, cps := CPS(p, Options{}); (cps == nil) != good {
+			t.Errorf("%q: for readers of CPS: %v", constraint, cps)
+		}
 		if (err == nil) != good || err != nil && !errors.Is(err, errdef.ErrVerification) {
 			t.Errorf("%q: %v", constraint, err)
 		}

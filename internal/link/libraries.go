@@ -70,10 +70,11 @@ func (c *collector) libraries(item cps.Item) ([]Library, error) {
 		if item.Type == cps.Dylib {
 			kind = Shared
 		}
-		for _, path := range []string{a.Location, file} {
-			if err := c.checkPath(item, "", path); err != nil {
-				return nil, err
-			}
+		if err := c.checkPath(item, "", a.Location); err != nil {
+			return nil, err
+		}
+		if err := c.checkLibrary(item, file); err != nil {
+			return nil, err
 		}
 		l := c.library(p, item.Component, kind, file)
 		l.runtimeDir, l.runtimeFile = p.runtimeDir(a), p.place(a.Location)
@@ -106,7 +107,7 @@ func (c *collector) linkLibrary(item cps.Item, args []string) (Library, error) {
 		l := Library{Kind: System, Name: strings.TrimSuffix(entry, ".lib")}
 		return l, c.checkLink(item, l.args())
 	}
-	if err := c.checkPath(item, "", entry); err != nil {
+	if err := c.checkLibrary(item, entry); err != nil {
 		return Library{}, err
 	}
 	kind := Static

@@ -7,6 +7,7 @@ package link
 
 import (
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -137,10 +138,13 @@ func (c *collector) closure(stage cps.Stage, roots []cps.Root) ([]cps.Item, erro
 // checkSystem refuses a requirement that the system's pkg-config would take for something else than a module: a path to a
 // file of flags, an option.
 func (c *collector) checkSystem(name string) error {
-	constraints := []string{}
+	constraints, of := []string{}, "a package"
 	for _, p := range c.packages {
 		if r := p.CPS.Requires[name]; r != nil {
 			constraints = append(constraints, r.Constraints...)
+		}
+		if slices.Contains(requirements(p), name) {
+			of = p.Name
 		}
 	}
 	bad := func(constraint string) bool {
@@ -148,9 +152,21 @@ func (c *collector) checkSystem(name string) error {
 		return len(fields) != 2 || !slices.Contains([]string{"=", "!=", "<", ">", "<=", ">="}, fields[0]) || !IsModule(strings.TrimLeft(fields[1], "."))
 	}
 	if !IsModule(name) || slices.ContainsFunc(constraints, bad) {
-		return errdef.Errorf(errdef.ErrVerification, "a package requires %q, which cannot be a package of the system: have its author correct that", strings.Join(append([]string{name}, constraints...), " "))
+		return errdef.Errorf(errdef.ErrVerification, "link %s: it requires %q, which cannot be a package of the system: have its author correct that", of, strings.Join(append([]string{name}, constraints...), " "))
 	}
 	return nil
+}
+
+// requirements lists the names of the packages that a package requires in any of its components.
+func requirements(p *Package) []string {
+	names := slices.Sorted(maps.Keys(p.CPS.Requires))
+	p.CPS.MapRequirements(func(s cps.Spec) cps.Spec {
+		if s.Package != "" {
+			names = append(names, s.Package)
+		}
+		return s
+	})
+	return names
 }
 
 func (c *collector) walker(stage cps.Stage) *cps.Walker {

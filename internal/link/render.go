@@ -181,6 +181,11 @@ func (c *collector) checkDocument(p *Package) error {
 	if err := c.checkRoots(); err != nil {
 		return err
 	}
+	for _, name := range requirements(p) {
+		if err := c.checkSystem(name); err != nil {
+			return err
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(p.CPS.Components)) {
 		component := p.CPS.Components[name]
 		all := []*cps.Attributes{&component.Attributes}
@@ -189,6 +194,9 @@ func (c *collector) checkDocument(p *Package) error {
 		}
 		for _, a := range all {
 			item := cps.Item{Package: p.CPS, Component: name, Type: component.Type, Attributes: a}
+			if a.Location+a.LinkLocation == "" {
+				item.Type = cps.Interface // of a configuration that has the library of its component
+			}
 			for _, file := range []string{a.Location, a.LinkLocation, a.CppModuleMetadata} {
 				if err := c.checkPath(item, "", file); err != nil {
 					return err
