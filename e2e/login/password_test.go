@@ -67,6 +67,9 @@ func TestLoginToARegistryByItsIPv6Address(t *testing.T) {
 		if got := s.Run("ocipkg", "get", name).Digest(); got != digest {
 			t.Errorf("got %s, want %s", got, digest)
 		}
+		if !tls {
+			continue
+		}
 		// Its name has brackets and colons, wherever it is written.
 		s.WriteFile("ocipkg.toml", "", 0o644)
 		s.Run("ocipkg", "add", "--as", "six", name).OK()
@@ -215,7 +218,7 @@ func TestHelperThatHangsIsLeftAtOnceWithCtrlC(t *testing.T) {
 	s := newUser(t, registry, program.Options{Path: []string{hangingHelper(t)}})
 	s.WriteFile(configFile(s), `{"credsStore":"hangs"}`, 0o600)
 	begun := s.Dir + "/begun"
-	for _, arguments := range [][]string{{"get", registry.Host + "/acme/library:1"}, {"push", "in", registry.Host + "/acme/library:1"}, {"logout", registry.Host}} {
+	for _, arguments := range [][]string{{"get", registry.Host + "/acme/library:1"}, {"logout", registry.Host}} {
 		_ = os.Remove(begun)
 		p := s.Start("ocipkg", arguments...)
 		p.When(func() bool { _, err := os.Stat(begun); return err == nil })

@@ -157,7 +157,7 @@ func TestAnAuthorityOfOnesOwnIsTrustedByFlagAndVariable(t *testing.T) {
 	registry := registrytest.StartDistribution(t, registrytest.Options{TLS: true})
 	name := registry.Host + "/acme/library:1"
 	s := program.New(t, program.Options{})
-	s.WriteFile("in/lib/data", "content", 0o644)
+	s.WriteFile("in/include/a.h", "", 0o644)
 	s.Run("ocipkg", "push", "in", name).Fails(8, registry.Host, "unknown authority", "--ca-file", "--insecure="+registry.Host)
 	s.Run("ocipkg", "push", "--ca-file", registry.CAFile, "in", name).OK()
 	text, err := os.ReadFile(registry.CAFile)
@@ -168,21 +168,14 @@ func TestAnAuthorityOfOnesOwnIsTrustedByFlagAndVariable(t *testing.T) {
 	s.WriteFile("certs/ca.pem", string(text), 0o644)
 	for _, variable := range []string{"OCIPKG_CA_FILE=" + registry.CAFile, "SSL_CERT_FILE=" + registry.CAFile, "SSL_CERT_DIR=" + filepath.Join(s.Dir, "certs")} {
 		user := program.New(t, program.Options{Env: []string{variable}})
-		user.Run("ocipkg", "get", name).OK()
-		// The program that answers as pkg-config has it fetched in the same way.
-		user = program.New(t, program.Options{Env: []string{variable}})
-		if r := user.Run("ocipkg-pkg-config", "--exists", name); strings.Contains(r.Stderr, "certificate") {
-			t.Errorf("%s\n%s", variable, r)
-		}
+		// What answers as pkg-config has it fetched in the same way.
+		user.Run("ocipkg-pkg-config", "--exists", name).OK()
 	}
-	for _, file := range []string{"none.pem", "empty.pem", "in"} {
-		s.Run("ocipkg", "get", "--ca-file", file, name).Fails(2, file, "PEM form")
-		user := program.New(t, program.Options{Env: []string{"OCIPKG_CA_FILE=" + filepath.Join(s.Dir, file)}})
-		user.Run("ocipkg", "get", name).Fails(2, file, "PEM form")
-		user = program.New(t, program.Options{Env: []string{"SSL_CERT_FILE=" + filepath.Join(s.Dir, file)}})
-		user.Run("ocipkg", "get", name).Fails(8, "unknown authority", "SSL_CERT_FILE is of no use", file)
-	}
-	// A flag counts before the variable.
-	s.Env = append(s.Env, "OCIPKG_CA_FILE=none.pem")
-	s.Run("ocipkg", "get", "--ca-file", registry.CAFile, name).OK()
+	s.Run("ocipkg", "get", "--ca-file", "none.pem", name).Fails(2, "none.pem", "PEM form")
+	user := program.New(t, program.Options{Env: []string{"SSL_CERT_FILE=" + filepath.Join(s.Dir, "empty.pem")}})
+	user.Run("ocipkg", "get", name).Fails(8, "unknown authority", "SSL_CERT_FILE is of no use", "empty.pem")
+	s.Env = append(s.Env, "OCIPKG_CA_FILE=empty.pem")
+	s.Run("ocipkg", "get", name).Fails(2, "empty.pem", "PEM form")
+	s.Run("ocipkg", "list").OK()                                    // which asks no registry
+	s.Run("ocipkg", "get", "--ca-file", registry.CAFile, name).OK() // the flag counts first
 }
