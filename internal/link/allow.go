@@ -5,6 +5,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/ocipkg/ocipkg/internal/cps"
 	"github.com/ocipkg/ocipkg/internal/errdef"
@@ -20,7 +21,7 @@ type FlagError struct {
 
 func (e *FlagError) Error() string {
 	text := fmt.Sprintf("link %s: its component %q asks for %q, which is not on the list of harmless flags with paths in the package", e.Package, e.Component, e.Flag)
-	if control(e.Flag) {
+	if strings.ContainsFunc(e.Flag, func(r rune) bool { return !unicode.IsPrint(r) && r != '\t' }) { // no terminal would show it as it is
 		return text + ": have its author correct that"
 	}
 	return text + fmt.Sprintf(": if you trust the package, allow it with --allow-flag='%s', or in ocipkg.toml with allow-flags = [%q] under [trust]", strings.ReplaceAll(e.Flag, "'", `'\''`), e.Flag)
@@ -261,9 +262,9 @@ func identifier(name string) bool {
 	return name != ""
 }
 
-// control says whether an argument would break the line that it is printed on.
+// control says whether an argument would break the line that it is printed on, or the terminal.
 func control(arg string) bool {
-	return strings.ContainsFunc(arg, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
+	return strings.ContainsFunc(arg, func(r rune) bool { return unicode.IsControl(r) && r != '\t' })
 }
 
 // nameable says whether a library or a framework can be of that name. CMake writes such names as they are into files that

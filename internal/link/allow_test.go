@@ -159,11 +159,18 @@ func TestAnErrorSaysHowAFlagIsAllowed(t *testing.T) {
 }
 
 func TestWhatBreaksALineCannotBeAllowed(t *testing.T) {
-	for _, flag := range []string{"-DX=1\ncargo::rustc-env=X=1", "-DX=\r", "-DX=\x00", "-DX=\x1b[2J", "-fplugin=\x7f"} {
+	for _, flag := range []string{"-DX=1\ncargo::rustc-env=X=1", "-DX=\r", "-DX=\x00", "-DX=\x1b[2J", "-fplugin=\x7f", "-fplugin=\u009b2J"} {
 		err := asks(t, Options{AllowFlags: []string{flag}}, func(a *cps.Attributes) { a.CompileFlags = cps.All(flag) })
 		if err == nil || strings.Contains(err.Error(), "--allow-flag") || control(err.Error()) {
 			t.Errorf("%q: got %v", flag, err)
 		}
+	}
+}
+
+func TestAnErrorShowsNothingThatATerminalWouldHide(t *testing.T) {
+	err := asks(t, Options{}, func(a *cps.Attributes) { a.CompileFlags = cps.All("-fplugin=\u202ea.so") })
+	if err == nil || strings.Contains(err.Error(), "\u202e") {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -21,6 +21,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"unicode"
 
 	"github.com/ocipkg/ocipkg/internal/errdef"
 	"github.com/ocipkg/ocipkg/internal/link"
@@ -142,9 +143,10 @@ func (c *command) report(err error) {
 	}
 }
 
-// oneLine joins the lines of a text.
+// oneLine joins the lines of a text, which has nothing in it then that a
+// terminal acts on.
 func oneLine(text string) string {
-	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return unicode.IsControl(r) && r != '\t' }), "; ")
 }
 
 const usage = `usage: ocipkg-pkg-config [OPTIONS] [PACKAGES]
