@@ -62,7 +62,7 @@ var hostile = map[string]attributes{
 	"definition-tick":    {"definitions": map[string]any{"*": map[string]any{"X": "`touch MARKER`"}}},
 	"definition-make":    {"definitions": map[string]any{"*": map[string]any{"X": "$x;@prefix@/bin/evil;"}}},
 	"definition-line":    {"definitions": map[string]any{"*": map[string]any{"X": "1\ncargo:rustc-link-arg=-Wl,-plugin,@prefix@/evil.so"}}},
-	"definition-blank":   {"definitions": map[string]any{"*": map[string]any{"X": "1 -wrapper MARKER.sh"}}},
+	"definition-blank":   {"definitions": map[string]any{"*": map[string]any{"X": "1 -fplugin=MARKER.so"}}},
 	"include-blank":      {"includes": []string{"@prefix@/a -fplugin=@prefix@/evil.so"}},
 	"include-shell":      {"includes": []string{"@prefix@/$(touch MARKER)"}},
 	"include-make":       {"includes": []string{"@prefix@/$x;touch MARKER;"}},
@@ -249,7 +249,7 @@ func TestNothingOfAPackageRunsWhereverItIsLinked(t *testing.T) {
 		}
 	}
 
-	u.WriteFile(p.marker+".sh", "#!/bin/sh\ntouch '"+p.marker+"'\n", 0o755)
+	u.Run("cp", filepath.Join(p.Dir, "x/evil.so"), p.marker+".so").OK() // as if the place of one were known
 	u.WriteFile("main.c", "#include <x.h>\nint main(void) { return x(); }\n", 0o644)
 	for _, tag := range tags {
 		name := names[tag]

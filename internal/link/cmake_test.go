@@ -254,6 +254,20 @@ func TestNamesThatCMakeCannotCarryAreRefused(t *testing.T) {
 	if _, _, err := CMake([]*Package{zlib()}, Request{Package: zlib()}, CMakeOptions{Name: "z", Depends: []string{"/a[b"}}); err == nil || !strings.Contains(err.Error(), "/a[b") {
 		t.Errorf("a bracket alone: %v", err)
 	}
+	for _, path := range []string{"@prefix@/a;b", "@prefix@/a|b", "@prefix@/a:b", `@prefix@/a\b`} {
+		for what, p := range map[string]*Package{
+			"headers": interfaceOf(cps.Attributes{Includes: cps.All(path)}), "a library": single("x", archive(path+"/libx.a")),
+			"one of the system": interfaceOf(cps.Attributes{LinkLibraries: []string{path + "/libx.a"}}),
+		} {
+			if _, err := Link([]*Package{p}, []Request{{Package: p}}, Options{}); err != nil {
+				t.Errorf("%s in %s: %v", what, path, err)
+			}
+			_, _, err := CMake([]*Package{p}, Request{Package: p}, CMakeOptions{Name: "x"})
+			if err == nil || !strings.Contains(err.Error(), "rename it") {
+				t.Errorf("%s in %s for CMake: %v", what, path, err)
+			}
+		}
+	}
 }
 
 func TestAFlagThatIsNotHarmlessIsRefusedForCMakeToo(t *testing.T) {
