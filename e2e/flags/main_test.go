@@ -35,7 +35,7 @@ func newBuilder(t *testing.T, env ...string) *program.Session {
 	if set := os.Getenv("RUSTUP_HOME"); set != "" {
 		rustup = set
 	}
-	env = append(env, "RUSTUP_HOME="+rustup, "CARGO_NET_OFFLINE=true", "CARGO_TERM_COLOR=never", "GOCACHE="+program.SharedDir(t, "go-build"),
+	env = append(env, "RUSTUP_HOME="+rustup, "CARGO_NET_OFFLINE=true", "CARGO_TERM_COLOR=never", "GOCACHE="+program.GoCache(t),
 		"GOPROXY=off", "GOTOOLCHAIN=local", "GOTELEMETRY=off", "GOFLAGS=-mod=mod", "PKG_CONFIG=ocipkg-pkg-config")
 	if set := os.Getenv("RUSTUP_TOOLCHAIN"); set != "" {
 		env = append(env, "RUSTUP_TOOLCHAIN="+set)
