@@ -81,6 +81,7 @@ type memory struct {
 	strict bool
 
 	mu      sync.Mutex
+	traffic int64             // bytes that came and went, without headers
 	content map[string][]byte // by path
 	types   map[string]string
 }
@@ -89,6 +90,7 @@ func (m *memory) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	body, _ := io.ReadAll(r.Body)
+	m.traffic += int64(len(body))
 	digest := fmt.Sprintf("sha256:%x", sha256.Sum256(body))
 	path := r.URL.Path
 	switch r.Method {
@@ -123,7 +125,8 @@ func (m *memory) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", m.types[path])
 		w.Header().Set("Docker-Content-Digest", fmt.Sprintf("sha256:%x", sha256.Sum256(content)))
 		w.Header().Set("Content-Length", fmt.Sprint(len(content)))
-		_, _ = io.Copy(w, bytes.NewReader(content))
+		n, _ := io.Copy(w, bytes.NewReader(content)) // nothing for HEAD
+		m.traffic += n
 	}
 }
 

@@ -71,10 +71,14 @@ func (c *Client) Push(ctx context.Context, source string, names []string, option
 }
 
 // pushAll pushes a layout under names, behind what was pushed before. The
-// repository whole has all its blobs; asking is that of [push].
+// repository whole has all its blobs, which need not be in the layout; asking is
+// that of [push].
 func (c *Client) pushAll(ctx context.Context, source string, from artifact.Fetcher, root Descriptor, refs []reference.Reference, done []Pushed, whole string, asking bool) ([]Pushed, error) {
 	for _, ref := range refs {
 		pushed, err := c.pushTo(ctx, from, root, ref, ref.Name() == whole, asking)
+		if errors.Is(err, registry.ErrLacks) && ref.Name() != whole { // as in pushDir
+			pushed, err = c.pushTo(ctx, from, root, ref, false, true)
+		}
 		if err != nil {
 			return done, fmt.Errorf("push %s to %s: %w", source, ref, err)
 		}

@@ -3,6 +3,7 @@ package ocipkg_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -10,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/klauspost/compress/zstd"
 
 	"github.com/ocipkg/ocipkg"
 )
@@ -146,11 +149,7 @@ func TestLayersThatARegistryHasLostArePackedAgain(t *testing.T) {
 		}
 	}
 	push("1")
-	for path, content := range registry.content {
-		if strings.Contains(path, "/blobs/") && content[0] != '{' {
-			delete(registry.content, path)
-		}
-	}
+	registry.lose("acme/big")
 	if err := os.WriteFile(filepath.Join(dir, "b"), []byte("small now"), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -164,4 +163,127 @@ func TestLayersThatARegistryHasLostArePackedAgain(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// lose takes all layers away from a repository, and leaves its manifests.
+func (m *memory) lose(repository string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for path, content := range m.content {
+		if strings.HasPrefix(path, "/v2/"+repository+"/blobs/") && content[0] != '{' {
+			delete(m.content, path)
+		}
+	}
+}
+
+func TestLayersThatASecondRepositoryHasLostAreSentAgain(t *testing.T) {
+	registry := &memory{content: map[string][]byte{}, types: map[string]string{}, strict: true}
+	server := httptest.NewServer(registry)
+	defer server.Close()
+	host := strings.TrimPrefix(server.URL, "http://")
+	names := []string{host + "/acme/first:1", host + "/acme/second:1"}
+	client := &ocipkg.Client{Store: tempDir()}
+	defer client.Close()
+	dir := bigFiles(t, "a", "b")
+	archive := filepath.Join(t.TempDir(), "big.tar")
+	for i, push := range []func() ([]ocipkg.Pushed, error){
+		func() ([]ocipkg.Pushed, error) { return client.Push(t.Context(), dir, names, ocipkg.PackOptions{}) },
+		func() ([]ocipkg.Pushed, error) {
+			if _, err := ocipkg.Pack(t.Context(), dir, archive, ocipkg.PackOptions{}); err != nil {
+				return nil, err
+			}
+			return client.Push(t.Context(), archive, names, ocipkg.PackOptions{})
+		},
+	} {
+		if _, err := client.Push(t.Context(), dir, names, ocipkg.PackOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		registry.lose("acme/second")
+		if err := os.WriteFile(filepath.Join(dir, "b"), bytes.Repeat([]byte{byte('0' + i)}, 1<<20), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		pushed, err := push()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range pushed {
+			reader := &ocipkg.Client{Store: tempDir()} // which has nothing of it yet
+			if _, err := reader.Get(t.Context(), p.Name, ocipkg.GetOptions{}); err != nil {
+				t.Errorf("%d: %v", i, err)
+			}
+			reader.Close()
+		}
+	}
+}
+
+// Of a package whose libraries are of several megabytes together, a changed one
+// moves by itself.
+func TestAChangedLibraryMovesLittleMoreThanItsCompressedSize(t *testing.T) {
+	const beside = 32 << 10 // bytes for the config, the manifest, and what was there before; of a gigabyte, 64 KiB
+	registry := &memory{content: map[string][]byte{}, types: map[string]string{}}
+	server := httptest.NewServer(registry)
+	defer server.Close()
+	name := strings.TrimPrefix(server.URL, "http://") + "/acme/libraries:"
+	dir := t.TempDir()
+	write := func(name string, content []byte) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	code := program(t)
+	const libraries, size = 8, 1<<20 + 1<<16
+	for i := range libraries {
+		write(fmt.Sprintf("lib%d.a", i), append([]byte("library"), code[i*size:][:size]...)) // not a program itself
+	}
+	for i := range 150 {
+		write(fmt.Sprintf("header%d.h", i), code[i*1000:][:1000])
+	}
+	producer, consumer := &ocipkg.Client{Store: tempDir()}, &ocipkg.Client{Store: tempDir()}
+	defer producer.Close()
+	defer consumer.Close()
+	move := func(tag string) (pushed, got int64) {
+		t.Helper()
+		registry.traffic = 0
+		if _, err := producer.Push(t.Context(), dir, []string{name + tag}, ocipkg.PackOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		pushed = registry.traffic
+		registry.traffic = 0
+		if _, err := consumer.Get(t.Context(), name+tag, ocipkg.GetOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		return pushed, registry.traffic
+	}
+	firstPush, firstGet := move("1")
+	last := append([]byte("library"), code[:size]...)
+	copy(last[size/2:], code[len(code)-64<<10:])
+	write("lib0.a", last)
+	encoder, err := zstd.NewWriter(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	most := int64(len(encoder.EncodeAll(last, nil))) + beside
+	pushed, got := move("2")
+	t.Logf("compressed it has %d bytes; a push moved %d, a get %d", most-beside, pushed, got)
+	if pushed > most || got > most {
+		t.Errorf("a push of the change moved %d bytes, and a get %d; want at most %d", pushed, got, most)
+	}
+	if firstPush < 4*most || firstGet < 4*most { // else it would tell nothing
+		t.Errorf("all moved %d and %d bytes, of which %d may move", firstPush, firstGet, most)
+	}
+}
+
+// program gives the bytes of this program, which compress as code does.
+func program(t *testing.T) []byte {
+	t.Helper()
+	name, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return code
 }
