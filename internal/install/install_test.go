@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -365,4 +366,64 @@ func TestAPackageOverItsLimitsIsRefused(t *testing.T) {
 			t.Errorf("left in tmp: %v", left)
 		}
 	}
+}
+
+// While the rest of a package comes, which may take long, others can work on the
+// package that layers were taken from.
+func TestAPackageIsLetGoAsSoonAsItsLayersWereTaken(t *testing.T) {
+	m, s := newMemory(), newStore(t)
+	large := func(text string) string { return strings.Repeat(text, 1<<20) } // a layer by itself
+	before := build(t, m, map[string]string{"lib/kept": large("k"), "lib/changed": large("1")})
+	after := build(t, m, map[string]string{"lib/kept": large("k"), "lib/changed": large("2")})
+	if _, err := install.Package(t.Context(), s, m, before, nil, install.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	had := maps.Clone(m.fetched)
+	held, wanted := make(chan struct{}), make(chan struct{})
+	m.change = func(desc ocispec.Descriptor, raw []byte) io.Reader {
+		if raw[0] == '{' {
+			return bytes.NewReader(raw)
+		}
+		return &heldReader{Reader: bytes.NewReader(raw), wanted: sync.OnceFunc(func() { close(wanted) }), held: held}
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := install.Package(t.Context(), s, m, after, nil, install.Options{})
+		done <- err
+	}()
+	<-wanted // the layer that is not there is on its way
+	taken := filepath.Join(s.Path("tmp"), store.LockName(after.Digest.String()), "root", "lib", "kept")
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	for _, err := os.Lstat(taken); err != nil && ctx.Err() == nil; _, err = os.Lstat(taken) {
+		runtime.Gosched()
+	}
+	lock, err := s.Lock(ctx, store.LockName(before.Digest.String()), false)
+	if err != nil {
+		t.Errorf("the package before is held: %v", err)
+	} else {
+		lock.Release()
+	}
+	close(held)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	for d, n := range m.fetched {
+		if raw := m.blobs[d]; raw[0] != '{' && had[d] > 0 && n > had[d] {
+			t.Errorf("the layer %s was fetched again", d)
+		}
+	}
+}
+
+// heldReader reads nothing until it may.
+type heldReader struct {
+	io.Reader
+	wanted func()
+	held   chan struct{}
+}
+
+func (r *heldReader) Read(p []byte) (int, error) {
+	r.wanted()
+	<-r.held
+	return r.Reader.Read(p)
 }
