@@ -177,7 +177,7 @@ func OpenManifest(ctx context.Context, from Fetcher, desc ocispec.Descriptor, ra
 	if !p.IsNative() {
 		return p, nil
 	}
-	if p.Config, err = p.parseConfig(limits); err != nil {
+	if p.Config, err = p.readConfig(limits); err != nil {
 		return nil, fmt.Errorf("config %s: %w", manifest.Config.Digest, err)
 	}
 	return p, nil
@@ -253,20 +253,27 @@ func decodeStrictly(raw []byte, doc any) error {
 	if err := decode(raw, doc); err != nil {
 		return err
 	}
-	return manifestKeys.check(raw)
+	return manifestKeys.check(bytes.NewReader(raw))
 }
 
 func decode(raw []byte, doc any) error {
 	decoder := json.NewDecoder(bytes.NewReader(raw))
-	if err := decoder.Decode(doc); errors.Is(err, errdef.ErrVerification) {
-		return err // it says itself what is wrong
-	} else if err != nil {
-		return errdef.Errorf(errdef.ErrVerification, "it is no valid document: %w", err)
+	if err := decoder.Decode(doc); err != nil {
+		return invalid(err)
 	}
 	if _, err := decoder.Token(); err != io.EOF {
 		return errdef.Errorf(errdef.ErrVerification, "it has data after its end")
 	}
 	return nil
+}
+
+// invalid is the error for a document that could not be read, unless that is one
+// of what it was read from.
+func invalid(err error) error {
+	if errors.Is(err, errdef.ErrVerification) {
+		return err
+	}
+	return errdef.Errorf(errdef.ErrVerification, "it is no valid document: %w", err)
 }
 
 // Unpack annotations of https://oras.land: what a layer's file is called, and
@@ -310,7 +317,14 @@ func (p *Package) Layers() ([]Layer, error) {
 // Content gives what each layer of a package that lists its files is to hold, and
 // tells whether tree can hold it.
 func (p *Package) Content(layers []Layer, tree *layer.Tree) ([][]layer.File, error) {
+	counts := make([]int, len(layers))
+	for _, f := range p.Config.Files {
+		counts[f.Layer]++
+	}
 	content := make([][]layer.File, len(layers))
+	for i, n := range counts { // of very many files, what grows takes up much more than they do
+		content[i] = make([]layer.File, 0, n)
+	}
 	for _, f := range p.Config.Files {
 		content[f.Layer] = append(content[f.Layer], f)
 	}

@@ -1,7 +1,6 @@
 package artifact
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -98,15 +97,7 @@ func Build(ctx context.Context, sink Sink, spec Spec) (ocispec.Descriptor, error
 			config.Layers[desc.Digest] = layer.TopLevel(inLayer(spec.Files, i))
 		}
 	}
-	raw, err := config.Marshal()
-	if err != nil {
-		return ocispec.Descriptor{}, err
-	}
-	mediaType, raw, err := packConfig(raw, spec.Compression)
-	if err != nil {
-		return ocispec.Descriptor{}, err
-	}
-	configDesc, err := put(sink, mediaType, raw)
+	configDesc, err := putConfig(sink, config, spec.Compression)
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
@@ -183,28 +174,38 @@ func packLayer(ctx context.Context, sink Sink, mediaType string, compression lay
 	return desc, blob.Commit(desc)
 }
 
-// put writes a small blob.
-func put(sink Sink, mediaType string, raw []byte) (ocispec.Descriptor, error) {
-	desc := ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(raw), Size: int64(len(raw))}
+// put writes a blob as write gives it.
+func put(sink Sink, mediaType string, write func(io.Writer) error) (ocispec.Descriptor, error) {
 	blob, err := sink.Create()
 	if err != nil {
-		return desc, err
+		return ocispec.Descriptor{}, err
 	}
 	defer blob.Discard()
-	if _, err := io.Copy(blob, bytes.NewReader(raw)); err != nil {
-		return desc, err
+	var size counter
+	sum := digest.SHA256.Digester()
+	if err := write(io.MultiWriter(blob, sum.Hash(), &size)); err != nil {
+		return ocispec.Descriptor{}, err
 	}
+	desc := ocispec.Descriptor{MediaType: mediaType, Digest: sum.Digest(), Size: int64(size)}
 	return desc, blob.Commit(desc)
+}
+
+// putJSON writes a document that is small.
+func putJSON(sink Sink, mediaType string, document any) (ocispec.Descriptor, error) {
+	raw, err := json.Marshal(document)
+	if err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	return put(sink, mediaType, func(w io.Writer) error {
+		_, err := w.Write(raw)
+		return err
+	})
 }
 
 func putManifest(sink Sink, manifest ocispec.Manifest) (ocispec.Descriptor, error) {
 	manifest.Versioned = specs.Versioned{SchemaVersion: 2}
 	manifest.MediaType = ocispec.MediaTypeImageManifest
-	raw, err := json.Marshal(manifest)
-	if err != nil {
-		return ocispec.Descriptor{}, err
-	}
-	desc, err := put(sink, ocispec.MediaTypeImageManifest, raw)
+	desc, err := putJSON(sink, ocispec.MediaTypeImageManifest, manifest)
 	desc.ArtifactType = manifest.ArtifactType
 	return desc, err
 }
@@ -221,17 +222,13 @@ func BuildImage(ctx context.Context, sink Sink, program layer.File, built platfo
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
-	raw, err := json.Marshal(ocispec.Image{
+	config, err := putJSON(sink, ocispec.MediaTypeImageConfig, ocispec.Image{
 		Platform: ocispec.Platform{OS: built.OS, Architecture: built.Architecture, Variant: built.Variant},
 		Config:   ocispec.ImageConfig{Entrypoint: []string{"/" + path.Base(program.Path)}, WorkingDir: "/"},
 		RootFS:   ocispec.RootFS{Type: "layers", DiffIDs: []digest.Digest{digest.NewDigest(digest.SHA256, plain)}},
 	})
 	if err != nil {
 		return ocispec.Descriptor{}, fmt.Errorf("make the image's config: %w", err)
-	}
-	config, err := put(sink, ocispec.MediaTypeImageConfig, raw)
-	if err != nil {
-		return ocispec.Descriptor{}, err
 	}
 	return putManifest(sink, ocispec.Manifest{Config: config, Layers: []ocispec.Descriptor{desc}, Annotations: annotations})
 }

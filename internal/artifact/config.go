@@ -1,19 +1,21 @@
 package artifact
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
+	"io"
 	"maps"
 	"slices"
-	"strconv"
 
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/ocipkg/ocipkg/internal/cps"
 	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/jsonstream"
 	"github.com/ocipkg/ocipkg/internal/layer"
 	"github.com/ocipkg/ocipkg/internal/limit"
 	"github.com/ocipkg/ocipkg/internal/reference"
@@ -40,93 +42,51 @@ type Config struct {
 	Requires []reference.Requirement
 }
 
-// wireConfig is [Config] as JSON has it.
+// wireConfig is [Config] as JSON has it, but for the files.
 type wireConfig struct {
 	Layers   map[digest.Digest][]string `json:"layers,omitzero"`
-	Files    wireFiles                  `json:"files,omitzero"`
 	Platform *platform.Platform         `json:"platform,omitempty"`
 	CPS      *cps.Package               `json:"cps,omitempty"`
 	Requires []reference.Requirement    `json:"requires,omitempty"`
 }
 
-// wireFile has its keys in order, as all of a config has.
-type wireFile struct {
-	Digest digest.Digest `json:"digest,omitempty"`
-	Layer  int           `json:"layer"`
-	Mode   string        `json:"mode"`
-	Path   string        `json:"path"`
-	Size   int64         `json:"size"`
-	Target string        `json:"target,omitempty"`
-}
-
-// wireFiles is a list of files, which is read one by one: what no package can
-// have is refused before it takes up memory.
-type wireFiles struct {
-	list   []wireFile
-	limits limit.Limits // a config may list no more files than are unpacked
-}
-
-// MarshalJSON writes the list alone.
-func (w wireFiles) MarshalJSON() ([]byte, error) { return plainJSON(w.list) }
-
-// IsZero tells whether there is nothing to write.
-func (w wireFiles) IsZero() bool { return len(w.list) == 0 }
-
-// UnmarshalJSON reads the list.
-func (w *wireFiles) UnmarshalJSON(raw []byte) error {
-	w.list = nil // where the key comes twice, which is refused
-	decoder := json.NewDecoder(bytes.NewReader(raw))
-	if token, err := decoder.Token(); err != nil || token == nil {
-		return err
-	} else if token != json.Delim('[') {
-		return errors.New("files is no list")
-	}
-	for decoder.More() {
-		var f wireFile
-		if err := decoder.Decode(&f); err != nil {
-			return err
-		}
-		if f.Path == "" {
-			return errors.New("a file has no path")
-		}
-		if int64(len(w.list)) >= w.limits.Entries {
-			return w.limits.Exceeded("entries", "it lists more than %d files", w.limits.Entries)
-		}
-		w.list = append(w.list, f)
-	}
-	return nil
-}
-
-// Marshal writes the config as JSON with sorted keys, so that one config has
-// one digest.
-func (c Config) Marshal() ([]byte, error) {
+// write writes the config as JSON with sorted keys, so that one config has one
+// digest.
+func (c Config) write(w io.Writer) error {
 	wire := wireConfig{Layers: c.Layers, CPS: c.CPS, Requires: c.Requires}
 	if !c.Platform.IsZero() {
 		wire.Platform = &c.Platform
 	}
 	rest, err := sortedJSON(wire)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	var values map[string]json.RawMessage
 	if err := json.Unmarshal(rest, &values); err != nil {
-		return nil, err
+		return err
 	}
-	// The files are nearly all of it, and in order as they are.
 	if len(c.Files) > 0 {
-		if values["files"], err = plainJSON(toWire(c.Files)); err != nil {
-			return nil, err
-		}
+		values["files"] = nil // nearly all of it, and in order as they are
 	}
-	sorted := []byte("{")
+	out := bufio.NewWriter(w)
+	before := "{"
 	for _, key := range slices.Sorted(maps.Keys(values)) {
-		if len(sorted) > 1 {
-			sorted = append(sorted, ',')
+		fmt.Fprintf(out, "%s%q:", before, key)
+		before = ","
+		if key == "files" {
+			err = writeFiles(out, c.Files, false)
+		} else {
+			_, err = out.Write(values[key])
 		}
-		sorted = fmt.Appendf(sorted, "%q:", key)
-		sorted = append(sorted, values[key]...)
+		if err != nil {
+			return err
+		}
 	}
-	return append(sorted, '}'), nil
+	if len(values) == 0 {
+		out.WriteByte('{')
+	}
+	out.WriteByte('}')
+	return out.Flush()
 }
 
 const (
@@ -139,37 +99,59 @@ const (
 	maxConfigRatio = 100
 )
 
-// packConfig gives the media type and the bytes of the blob that a config becomes
-// beside layers of that compression.
-func packConfig(raw []byte, layers layer.Compression) (string, []byte, error) {
-	if layers != layer.Zstd || len(raw) <= plainConfig {
-		return ConfigType, raw, nil
+// putConfig writes the blob that a config becomes beside layers of that
+// compression, and holds none of it.
+func putConfig(sink Sink, c Config, layers layer.Compression) (ocispec.Descriptor, error) {
+	var size counter
+	if err := c.write(&size); err != nil {
+		return ocispec.Descriptor{}, err
 	}
-	packed, err := layer.Compress(raw)
-	if err != nil {
-		return "", nil, err
-	}
-	if int64(len(raw)) > configBound(packed, limit.Default) {
-		return ConfigType, raw, nil
-	}
-	return ConfigTypeZstd, packed, nil
-}
-
-// configBound gives how many bytes a compressed config may become.
-func configBound(packed []byte, limits limit.Limits) int64 {
-	return min(limits.Config, int64(len(packed))*maxConfigRatio)
-}
-
-// parseConfig reads the config blob of a package that has one of ours.
-func (p *Package) parseConfig(limits limit.Limits) (Config, error) {
-	raw := p.RawConfig
-	if p.Manifest.Config.MediaType == ConfigTypeZstd {
-		var err error
-		if raw, err = layer.Decompress(raw, configBound(raw, limits)); err != nil {
-			return Config{}, err
+	if layers == layer.Zstd && size > plainConfig {
+		desc, err := put(sink, ConfigTypeZstd, func(w io.Writer) error {
+			packed := counter(0)
+			z, err := layer.Compress(io.MultiWriter(w, &packed), int64(size))
+			if err != nil {
+				return err
+			}
+			err = errors.Join(c.write(z), z.Close())
+			if err == nil && int64(size) > configBound(int64(packed), limit.Default) {
+				err = errShrunk
+			}
+			return err
+		})
+		if err != errShrunk {
+			return desc, err
 		}
 	}
-	return ParseConfig(raw, len(p.Manifest.Layers), limits)
+	return put(sink, ConfigType, c.write)
+}
+
+// errShrunk tells of a config that is so much smaller when it is compressed that
+// nobody would read it.
+var errShrunk = errors.New("it shrinks beyond the bound")
+
+// counter counts the bytes that are written to it.
+type counter int64
+
+func (c *counter) Write(p []byte) (int, error) {
+	*c += counter(len(p))
+	return len(p), nil
+}
+
+// configBound gives how many bytes a compressed config of so many may become.
+func configBound(packed int64, limits limit.Limits) int64 {
+	return min(limits.Config, packed*maxConfigRatio)
+}
+
+// readConfig reads the config blob of a package that has one of ours.
+func (p *Package) readConfig(limits limit.Limits) (Config, error) {
+	open := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(p.RawConfig)), nil }
+	if p.Manifest.Config.MediaType == ConfigTypeZstd {
+		open = func() (io.ReadCloser, error) {
+			return layer.Decompress(p.RawConfig, configBound(int64(len(p.RawConfig)), limits))
+		}
+	}
+	return parseConfig(open, len(p.Manifest.Layers), limits)
 }
 
 // sortedJSON gives v as JSON whose objects have their keys sorted, with nothing
@@ -199,26 +181,31 @@ func plainJSON(v any) ([]byte, error) {
 	return bytes.TrimSuffix(plain.Bytes(), []byte("\n")), nil
 }
 
-// ParseConfig reads the config of a package of so many layers and checks that
-// its files can be unpacked. The error is of kind [errdef.ErrVerification].
-func ParseConfig(raw []byte, layers int, limits limit.Limits) (Config, error) {
-	wire := wireConfig{Files: wireFiles{limits: limits}}
+// parseConfig reads the config of a package of so many layers, which open gives
+// as often as it is asked to, and checks that its files can be unpacked. The
+// error is of kind [errdef.ErrVerification].
+func parseConfig(open func() (io.ReadCloser, error), layers int, limits limit.Limits) (Config, error) {
 	// Of thousands of files each of the two takes a good part of what a get does
-	// before anything is unpacked.
+	// before anything is unpacked. Neither holds the document.
 	keys := make(chan error, 1)
-	go func() { keys <- configKeys.check(raw) }()
-	if err := decode(raw, &wire); err != nil {
+	go func() {
+		r, err := open()
+		if err == nil {
+			defer r.Close()
+			err = configKeys.check(r)
+		}
+		keys <- err
+	}()
+	r, err := open()
+	if err != nil {
+		return Config{}, err
+	}
+	defer r.Close()
+	var c Config
+	if err := c.read(r, limits); err != nil {
 		return Config{}, err
 	}
 	if err := <-keys; err != nil {
-		return Config{}, err
-	}
-	c := Config{Layers: wire.Layers, CPS: wire.CPS, Requires: wire.Requires}
-	if wire.Platform != nil {
-		c.Platform = wire.Platform.Clean()
-	}
-	var err error
-	if c.Files, err = fromWire(wire.Files.list); err != nil {
 		return Config{}, err
 	}
 	for _, f := range c.Files {
@@ -240,39 +227,33 @@ func ParseConfig(raw []byte, layers int, limits limit.Limits) (Config, error) {
 	return c, nil
 }
 
-func toWire(files []layer.File) []wireFile {
-	wire := make([]wireFile, len(files))
-	for i, f := range files {
-		wire[i] = wireFile{Path: f.Path, Size: f.Size, Mode: fmt.Sprintf("%04o", f.Mode.Perm()), Digest: f.Digest, Target: f.Target, Layer: f.Layer}
-	}
-	return wire
-}
-
-func fromWire(wire []wireFile) ([]layer.File, error) {
-	files := make([]layer.File, len(wire))
-	for i, w := range wire {
-		mode, err := strconv.ParseUint(w.Mode, 8, 32)
-		if err != nil || mode > 0o777 {
-			return nil, errdef.Errorf(errdef.ErrVerification, "%q has the mode %q; only permissions, such as 0644, are allowed", w.Path, w.Mode)
-		}
-		if w.Digest != "" {
-			if err := w.Digest.Validate(); err != nil {
-				return nil, errdef.Errorf(errdef.ErrVerification, "%q has the digest %q: %w", w.Path, w.Digest, err)
+// read reads a config, of which each key comes once.
+func (c *Config) read(r io.Reader, limits limit.Limits) error {
+	err := jsonstream.Object(r, func(key string, d *json.Decoder) (err error) {
+		switch key {
+		case "layers":
+			return d.Decode(&c.Layers)
+		case "files":
+			c.Files, err = ReadFiles(d, limits)
+			return err
+		case "platform":
+			var p *platform.Platform
+			if err = d.Decode(&p); p != nil {
+				c.Platform = p.Clean()
 			}
+			return err
+		case "cps":
+			return d.Decode(&c.CPS)
+		case "requires":
+			return d.Decode(&c.Requires)
 		}
-		files[i] = layer.File{Path: w.Path, Size: w.Size, Mode: fs.FileMode(mode), Digest: w.Digest, Target: w.Target, Layer: w.Layer}
+		return jsonstream.Skip(d)
+	})
+	switch {
+	case err == nil || errors.Is(err, errdef.ErrVerification):
+		return err
+	case errors.Is(err, jsonstream.ErrTrailing):
+		return errdef.Mark(errdef.ErrVerification, err)
 	}
-	return files, nil
-}
-
-// MarshalFiles writes a list of files as a config has it.
-func MarshalFiles(files []layer.File) ([]byte, error) { return json.Marshal(toWire(files)) }
-
-// UnmarshalFiles reads what [MarshalFiles] wrote.
-func UnmarshalFiles(raw []byte) ([]layer.File, error) {
-	var wire []wireFile
-	if err := decode(raw, &wire); err != nil {
-		return nil, err
-	}
-	return fromWire(wire)
+	return invalid(err)
 }

@@ -2,6 +2,8 @@ package artifact
 
 import (
 	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -69,32 +71,73 @@ func TestAConfigIsCompressedWhereItIsLargeAndLayersAreZstd(t *testing.T) {
 	}
 }
 
+// configOf makes a config that has so many bytes, written plainly.
+func configOf(t *testing.T, size int) Config {
+	t.Helper()
+	var c Config
+	for {
+		sum := digest.FromString(fmt.Sprint(len(c.Files)))
+		c.Files = append(c.Files, layer.File{Path: fmt.Sprintf("lib/%04d", len(c.Files)), Mode: 0o644, Digest: sum})
+		if missing := size - len(written(t, c)); missing < 200 {
+			c.Files[0].Path = "lib/" + strings.Repeat("0", missing+4)
+			return c
+		}
+	}
+}
+
 func TestTheBoundFromWhichAConfigIsCompressed(t *testing.T) {
-	text := bytes.Repeat([]byte("0123456789abcdef"), plainConfig/16)
-	for i := range text {
-		text[i] += byte(i * i % 61) // so that it does not shrink out of all proportion
-	}
-	mediaType, raw, err := packConfig(text, layer.Zstd)
-	if err != nil || mediaType != ConfigType || !bytes.Equal(raw, text) {
-		t.Errorf("%d bytes become a %s, %v", len(text), mediaType, err)
-	}
-	if mediaType, _, err := packConfig(append(text, 'x'), layer.Zstd); err != nil || mediaType != ConfigTypeZstd {
-		t.Errorf("one more become a %s, %v", mediaType, err)
+	for size, want := range map[int]string{plainConfig: ConfigType, plainConfig + 1: ConfigTypeZstd} {
+		c, sink := configOf(t, size), newMemory()
+		if got := len(written(t, c)); got != size {
+			t.Fatalf("the config has %d bytes, not %d", got, size)
+		}
+		desc, err := putConfig(sink, c, layer.Zstd)
+		if plain := string(written(t, c)) == string(sink.blobs[desc.Digest]); err != nil || desc.MediaType != want || plain != (want == ConfigType) {
+			t.Errorf("%d bytes become a %s, plain: %v, %v", size, desc.MediaType, plain, err)
+		}
 	}
 }
 
 // Empty files and links tell little apart, so that their list shrinks most.
 func TestAConfigThatWouldNotBeReadCompressedStaysPlain(t *testing.T) {
-	c := Config{Layers: map[digest.Digest][]string{}}
+	c, sink := Config{Layers: map[digest.Digest][]string{}}, newMemory()
 	for i := range 300 {
 		c.Files = append(c.Files, layer.File{Path: strings.Repeat("directory/", 300) + fmt.Sprintf("%04d", i), Mode: 0o644, Digest: someDigest})
 	}
-	text, err := c.Marshal()
-	must(t, err)
-	mediaType, raw, err := packConfig(text, layer.Zstd)
-	if err != nil || mediaType != ConfigType || !bytes.Equal(raw, text) {
-		t.Errorf("%d bytes become %d of a %s, %v", len(text), len(raw), mediaType, err)
+	desc, err := putConfig(sink, c, layer.Zstd)
+	if err != nil || desc.MediaType != ConfigType || !bytes.Equal(sink.blobs[desc.Digest], written(t, c)) || len(sink.blobs) != 1 {
+		t.Errorf("it becomes %d bytes of a %s, of %d blobs, %v", desc.Size, desc.MediaType, len(sink.blobs), err)
 	}
+}
+
+// What is written by hand is what encoding/json would write.
+func TestAFileIsWrittenAsJSON(t *testing.T) {
+	for _, f := range []layer.File{
+		{}, {Path: "lib/a", Size: 3, Mode: 0o644, Digest: someDigest, Layer: 7}, {Path: "d/", Mode: 0o755}, {Path: "l", Target: "../a", Mode: 0o777},
+		{Path: `"quoted\" & <here>`, Target: "<&>", Mode: 0o4},
+		{Path: "tab\tnewline\n\x00\x7f", Size: 1 << 62}, {Path: "größe/\u65e5\u672c", Target: "\u2028\u2029\xff"},
+	} {
+		for _, escape := range []bool{false, true} {
+			var want bytes.Buffer
+			encoder := json.NewEncoder(&want)
+			encoder.SetEscapeHTML(escape)
+			must(t, encoder.Encode(wireFile{f.Digest, f.Layer, fmt.Sprintf("%04o", f.Mode), f.Path, f.Size, f.Target}))
+			if got := string(appendFile(nil, f, escape)) + "\n"; got != want.String() {
+				t.Errorf("it is written as %swant                 %s", got, want.String())
+			}
+		}
+	}
+}
+
+// compressed gives a document as a compressed config has it.
+func compressed(t *testing.T, raw []byte) []byte {
+	t.Helper()
+	var packed bytes.Buffer
+	z, err := layer.Compress(&packed, int64(len(raw)))
+	must(t, err)
+	_, err = z.Write(raw)
+	must(t, errors.Join(err, z.Close()))
+	return packed.Bytes()
 }
 
 // withConfig puts a manifest over a config.
@@ -106,28 +149,22 @@ func withConfig(m *memory, mediaType string, raw []byte) ocispec.Descriptor {
 
 func TestACompressedConfigSaysWhatAPlainOneDoes(t *testing.T) {
 	m := newMemory()
-	packed, err := layer.Compress([]byte(config))
-	must(t, err)
+	packed := compressed(t, []byte(config))
 	plain, err := Open(ctx, m, withConfig(m, ConfigType, []byte(config)))
 	must(t, err)
-	compressed, err := Open(ctx, m, withConfig(m, ConfigTypeZstd, packed))
+	small, err := Open(ctx, m, withConfig(m, ConfigTypeZstd, packed))
 	must(t, err)
-	if !reflect.DeepEqual(plain.Config, compressed.Config) || len(compressed.Config.Files) != 3 {
-		t.Errorf("it says %+v\n     want %+v", compressed.Config, plain.Config)
+	if !reflect.DeepEqual(plain.Config, small.Config) || len(small.Config.Files) != 3 {
+		t.Errorf("it says %+v\n     want %+v", small.Config, plain.Config)
 	}
-	if !bytes.Equal(compressed.RawConfig, packed) {
+	if !bytes.Equal(small.RawConfig, packed) {
 		t.Error("its bytes are not as they came")
 	}
 }
 
 func TestHostileCompressedConfigsAreRefused(t *testing.T) {
-	compressed := func(raw []byte) []byte {
-		packed, err := layer.Compress(raw)
-		must(t, err)
-		return packed
-	}
-	good := compressed([]byte(config))
-	bomb := compressed([]byte(`{"x":"` + strings.Repeat("x", 20<<20) + `"}`))
+	good := compressed(t, []byte(config))
+	bomb := compressed(t, []byte(`{"x":"`+strings.Repeat("x", 20<<20)+`"}`))
 	for name, test := range map[string]struct {
 		mediaType string
 		raw       []byte
@@ -138,12 +175,12 @@ func TestHostileCompressedConfigsAreRefused(t *testing.T) {
 		"two frames":               {ConfigTypeZstd, append(good[:len(good):len(good)], good...), "data after its end"},
 		"plain":                    {ConfigTypeZstd, []byte(config), "not compressed"},
 		"nothing":                  {ConfigTypeZstd, nil, "not compressed"},
-		"compressed twice":         {ConfigTypeZstd, compressed(good), "no valid document"},
+		"compressed twice":         {ConfigTypeZstd, compressed(t, good), "no valid document"},
 		"compressed and not said":  {ConfigType, good, "no valid document"},
-		"a way out":                {ConfigTypeZstd, compressed([]byte(strings.Replace(config, "lib/a", "../a", 1))), "out of the package"},
-		"data after the document":  {ConfigTypeZstd, compressed([]byte(config + "{}")), "data after its end"},
-		"a layer that is not":      {ConfigTypeZstd, compressed([]byte(strings.Replace(config, `"layer":1`, `"layer":2`, 1))), "layer 2 of 2"},
-		"a key in another writing": {ConfigTypeZstd, compressed([]byte(strings.Replace(config, `"files"`, `"Files"`, 1))), "in other letters"},
+		"a way out":                {ConfigTypeZstd, compressed(t, []byte(strings.Replace(config, "lib/a", "../a", 1))), "out of the package"},
+		"data after the document":  {ConfigTypeZstd, compressed(t, []byte(config+"{}")), "data after its end"},
+		"a layer that is not":      {ConfigTypeZstd, compressed(t, []byte(strings.Replace(config, `"layer":1`, `"layer":2`, 1))), "layer 2 of 2"},
+		"a key in another writing": {ConfigTypeZstd, compressed(t, []byte(strings.Replace(config, `"files"`, `"Files"`, 1))), "in other letters"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := newMemory()
@@ -154,10 +191,10 @@ func TestHostileCompressedConfigsAreRefused(t *testing.T) {
 }
 
 func TestACompressedConfigIsBoundWhateverItsSize(t *testing.T) {
-	if got := configBound(make([]byte, 1<<10), limit.Default); got != 100<<10 {
+	if got := configBound(1<<10, limit.Default); got != 100<<10 {
 		t.Errorf("a KiB may become %d bytes", got)
 	}
-	if got := configBound(make([]byte, limit.Default.Config), limit.Default); got != limit.Default.Config {
+	if got := configBound(limit.Default.Config, limit.Default); got != limit.Default.Config {
 		t.Errorf("the largest may become %d bytes", got)
 	}
 }

@@ -1,8 +1,8 @@
 package artifact
 
 import (
-	"bytes"
 	"encoding/json"
+	"io"
 	"slices"
 	"strings"
 
@@ -32,8 +32,8 @@ var (
 // check refuses a valid document that another reader may take for another
 // one: with a key that comes twice in an object, of which package json takes
 // the last, or with a known key in other letters, which it takes all the same.
-func (s keySet) check(raw []byte) error {
-	return s.checkValue(json.NewDecoder(bytes.NewReader(raw)), false, 0)
+func (s keySet) check(document io.Reader) error {
+	return s.checkValue(json.NewDecoder(document), false, 0)
 }
 
 // maxNesting is how deep values may stand in each other, as encoding/json has it
@@ -47,7 +47,7 @@ func (s keySet) checkValue(decoder *json.Decoder, free bool, depth int) error {
 	}
 	token, err := decoder.Token()
 	if err != nil {
-		return errdef.Errorf(errdef.ErrVerification, "it is no valid document: %w", err)
+		return invalid(err)
 	}
 	object := token == json.Delim('{')
 	if !object && token != json.Delim('[') {
@@ -59,7 +59,7 @@ func (s keySet) checkValue(decoder *json.Decoder, free bool, depth int) error {
 		if object {
 			token, err := decoder.Token()
 			if err != nil {
-				return errdef.Errorf(errdef.ErrVerification, "it is no valid document: %w", err)
+				return invalid(err)
 			}
 			key, _ = token.(string)
 			if keys[key] {
@@ -74,6 +74,8 @@ func (s keySet) checkValue(decoder *json.Decoder, free bool, depth int) error {
 			return err
 		}
 	}
-	_, err = decoder.Token() // the end
-	return err
+	if _, err = decoder.Token(); err != nil { // the end
+		return invalid(err)
+	}
+	return nil
 }

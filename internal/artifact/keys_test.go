@@ -20,7 +20,7 @@ func TestAConfigThatReadersMayReadDifferentlyIsRefused(t *testing.T) {
 		`{"files":[` + file + `,` + file + `]}`: "twice",
 		`{"layers":{"Files":["x"],"files":["y"]},"files":[` + file + `],"x":{}}`: "",
 	} {
-		_, err := ParseConfig([]byte(raw), 1, limit.Default)
+		_, err := parse([]byte(raw), 1, limit.Default)
 		if want == "" && err != nil || want != "" && (!errors.Is(err, errdef.ErrVerification) || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%s: %v, want %q", raw, err, want)
 		}
@@ -36,7 +36,7 @@ func TestAConfigListsNoMoreFilesThanAreUnpacked(t *testing.T) {
 		for i := range n {
 			files = append(files, entry(string(rune('a'+i))))
 		}
-		if _, err := ParseConfig([]byte(`{"files":[`+strings.Join(files, ",")+`]}`), 1, limits); (err == nil) != good || err != nil && !strings.Contains(err.Error(), "--limit entries=") {
+		if _, err := parse([]byte(`{"files":[`+strings.Join(files, ",")+`]}`), 1, limits); (err == nil) != good || err != nil && !strings.Contains(err.Error(), "--limit entries=") {
 			t.Errorf("%d files: %v", n, err)
 		}
 	}
@@ -44,6 +44,6 @@ func TestAConfigListsNoMoreFilesThanAreUnpacked(t *testing.T) {
 
 // The check runs beside what decodes, which ends at such a depth by itself.
 func TestKeysAreNotLookedForInWhatIsNestedBeyondReason(t *testing.T) {
-	err := configKeys.check([]byte(strings.Repeat("[", 5<<20)))
+	err := configKeys.check(strings.NewReader(strings.Repeat("[", 5<<20)))
 	refuses(t, err, "stand in each other")
 }

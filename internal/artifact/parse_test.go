@@ -1,8 +1,10 @@
 package artifact
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -138,8 +140,21 @@ func TestHostileIndexesAreRefused(t *testing.T) {
 const config = `{"layers":{"` + otherDigest + `":["lib"]},"files":[{"path":"lib/a","size":3,"mode":"0644","digest":"` + someDigest + `","layer":0},` +
 	`{"path":"lib/l","size":0,"mode":"0777","target":"a","layer":0},{"path":"z/","size":0,"mode":"0755","layer":1}]}`
 
+// parse reads a config that is not compressed.
+func parse(raw []byte, layers int, limits limit.Limits) (Config, error) {
+	return parseConfig(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(raw)), nil }, layers, limits)
+}
+
+// written gives a config as it is written.
+func written(t *testing.T, c Config) []byte {
+	t.Helper()
+	var raw bytes.Buffer
+	must(t, c.write(&raw))
+	return raw.Bytes()
+}
+
 func TestConfigsAreRead(t *testing.T) {
-	c, err := ParseConfig([]byte(config), 2, limit.Default)
+	c, err := parse([]byte(config), 2, limit.Default)
 	must(t, err)
 	want := []layer.File{
 		{Path: "lib/a", Size: 3, Mode: 0o644, Digest: someDigest}, {Path: "lib/l", Mode: 0o777, Target: "a"}, {Path: "z/", Mode: 0o755, Layer: 1},
@@ -149,7 +164,7 @@ func TestConfigsAreRead(t *testing.T) {
 	}
 	// As the Rust program writes it, and with what a later version may add.
 	for _, raw := range []string{`{"layers":{}}`, `{}`, `{"layers":{"` + someDigest + `":["tree/include"]},"later":{"x":1}}`} {
-		if _, err := ParseConfig([]byte(raw), 1, limit.Default); err != nil {
+		if _, err := parse([]byte(raw), 1, limit.Default); err != nil {
 			t.Errorf("%s: %v", raw, err)
 		}
 	}
@@ -178,25 +193,24 @@ func TestHostileConfigsAreRefused(t *testing.T) {
 		"a list":                {config, "[]", "no valid document"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := ParseConfig([]byte(strings.Replace(config, test.old, test.new, 1)), 2, limit.Default)
+			_, err := parse([]byte(strings.Replace(config, test.old, test.new, 1)), 2, limit.Default)
 			refuses(t, err, test.text)
 		})
 	}
 }
 
 func TestAConfigIsWrittenAndReadBack(t *testing.T) {
-	c, err := ParseConfig([]byte(config), 2, limit.Default)
+	c, err := parse([]byte(config), 2, limit.Default)
 	must(t, err)
-	raw, err := c.Marshal()
-	must(t, err)
-	again, err := ParseConfig(raw, 2, limit.Default)
+	raw := written(t, c)
+	again, err := parse(raw, 2, limit.Default)
 	must(t, err)
 	if fmt.Sprint(again) != fmt.Sprint(c) {
 		t.Errorf("it is %+v\n   was %+v", again, c)
 	}
-	list, err := MarshalFiles(c.Files)
-	must(t, err)
-	files, err := UnmarshalFiles(list)
+	var list bytes.Buffer
+	must(t, WriteFiles(&list, c.Files))
+	files, err := ReadFiles(json.NewDecoder(&list), limit.Default)
 	if err != nil || fmt.Sprint(files) != fmt.Sprint(c.Files) {
 		t.Errorf("the list is %+v, %v", files, err)
 	}
@@ -271,22 +285,19 @@ func FuzzParseConfig(f *testing.F) {
 	f.Add([]byte(config), 2)
 	f.Add([]byte(`{"layers":{},"platform":{"os":"linux"},"cps":{"name":"x","cps_version":"0.13","components":{}},"requires":[{"package":"z"}]}`), 1)
 	f.Fuzz(func(t *testing.T, raw []byte, layers int) {
-		c, err := ParseConfig(raw, layers, limit.Default)
+		c, err := parse(raw, layers, limit.Default)
 		if err != nil {
 			return
 		}
 		must(t, layer.CheckFiles(c.Files, limit.Default))
-		written, err := c.Marshal()
-		must(t, err)
-		again, err := ParseConfig(written, layers, limit.Default)
+		raw = written(t, c)
+		again, err := parse(raw, layers, limit.Default)
 		must(t, err)
 		if fmt.Sprint(again.Files) != fmt.Sprint(c.Files) {
 			t.Fatalf("the files are %v, and were %v", again.Files, c.Files)
 		}
-		twice, err := again.Marshal()
-		must(t, err)
-		if string(twice) != string(written) {
-			t.Fatalf("written again it is %s, and was %s", twice, written)
+		if twice := written(t, again); string(twice) != string(raw) {
+			t.Fatalf("written again it is %s, and was %s", twice, raw)
 		}
 	})
 }

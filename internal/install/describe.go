@@ -1,9 +1,11 @@
 package install
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -16,19 +18,21 @@ import (
 	"github.com/ocipkg/ocipkg/internal/artifact"
 	"github.com/ocipkg/ocipkg/internal/cps"
 	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/jsonstream"
 	"github.com/ocipkg/ocipkg/internal/layer"
+	"github.com/ocipkg/ocipkg/internal/limit"
 	"github.com/ocipkg/ocipkg/internal/store"
 	"github.com/ocipkg/ocipkg/platform"
 )
 
 // filesDoc is the file called files: what fsck, layer sharing and the check
 // after a start of the machine need. It vouches for itself and for link.json, so
-// that a byte which changed on the disk is found wherever it is.
+// that a byte which changed on the disk is found wherever it is. The files
+// themselves, under "files", may be very many: they are read and written one by one.
 type filesDoc struct {
-	Layers []digest.Digest `json:"layers"`
-	Files  json.RawMessage `json:"files"`
-	Link   digest.Digest   `json:"link,omitempty"` // of link.json without the start of the machine, which changes
-	Sum    digest.Digest   `json:"sum,omitempty"`  // of this document without it
+	Layers []digest.Digest
+	Link   digest.Digest // of link.json without the start of the machine, which changes
+	Sum    digest.Digest // of this document without it
 }
 
 // sumWithout gives the digest of a JSON object without one of its keys,
@@ -43,22 +47,81 @@ func sumWithout(key string, raw []byte) (digest.Digest, error) {
 	return digest.FromBytes(rest), err
 }
 
-// marshal writes the document as ReadContents reads it. Files is long, and is
-// already as JSON has it: it is not gone through again.
-func (d filesDoc) marshal() ([]byte, error) {
+// write writes the document as ReadContents reads it, in the order in which the
+// sum is made.
+func (d filesDoc) write(w io.Writer, files []layer.File) error {
 	layers, err := json.Marshal(d.Layers)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	rest := fmt.Sprintf(`"layers":%s,"link":%q`, layers, d.Link)
-	raw := append(append([]byte(`{"files":`), d.Files...), ","+rest+"}"...) // the order in which the sum is made
-	sum := digest.FromBytes(raw)
-	return append(raw[:len(raw)-1], fmt.Sprintf(`,"sum":%q}`, sum)...), nil
+	out := bufio.NewWriter(w)
+	sum := digest.SHA256.Digester()
+	all := io.MultiWriter(out, sum.Hash())
+	io.WriteString(all, `{"files":`)
+	if err := artifact.WriteFiles(all, files); err != nil {
+		return err
+	}
+	fmt.Fprintf(all, `,"layers":%s,"link":%q`, layers, d.Link)
+	sum.Hash().Write([]byte("}"))
+	io.WriteString(out, sumEnd(sum.Digest()))
+	return out.Flush()
+}
+
+// sumEnd gives what ends a document with that sum.
+func sumEnd(sum digest.Digest) string { return fmt.Sprintf(`,"sum":%q}`, sum) }
+
+// read reads the document, and its files.
+func (d *filesDoc) read(r io.Reader) (files []layer.File, err error) {
+	return files, jsonstream.Object(r, func(key string, decoder *json.Decoder) error {
+		switch key {
+		case "files":
+			files, err = artifact.ReadFiles(decoder, limit.Limits{}) // whatever was allowed when they came
+			return err
+		case "layers":
+			return decoder.Decode(&d.Layers)
+		case "link":
+			return decoder.Decode(&d.Link)
+		case "sum":
+			return decoder.Decode(&d.Sum)
+		}
+		return jsonstream.Skip(decoder)
+	})
+}
+
+// check tells whether the document in file is what was written.
+func (d *filesDoc) check(file *os.File) error {
+	if d.Sum == "" && d.Link == "" {
+		return nil // of a version that made no sum
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	end := sumEnd(d.Sum)
+	last := make([]byte, len(end))
+	summed := info.Size() - int64(len(end))
+	if _, err := file.ReadAt(last, max(summed, 0)); err == nil && string(last) == end {
+		sum := digest.SHA256.Digester()
+		if _, err := io.Copy(sum.Hash(), io.NewSectionReader(file, 0, summed)); err != nil {
+			return err
+		}
+		if sum.Hash().Write([]byte("}")); sum.Digest() == d.Sum {
+			return nil
+		}
+	}
+	// Another version may have written it in another order.
+	raw, err := os.ReadFile(file.Name())
+	if err != nil {
+		return err
+	}
+	if sum, err := sumWithout("sum", raw); err != nil || sum != d.Sum {
+		return errors.New("it is not what was written")
+	}
+	return nil
 }
 
 // describe writes what stands beside the tree: link.json, files, and the views.
-// Listing gives files as JSON.
-func (in *installer) describe(staging string, root *os.Root, pkg *artifact.Package, files []layer.File, listing func() ([]byte, error)) error {
+func (in *installer) describe(staging string, root *os.Root, pkg *artifact.Package, files []layer.File) error {
 	link := store.Link{
 		Version: store.LinkVersion, BootID: store.BootID(),
 		Platform: pkg.Config.Platform, CPS: pkg.Config.CPS, Requires: pkg.Config.Requires,
@@ -85,9 +148,6 @@ func (in *installer) describe(staging string, root *os.Root, pkg *artifact.Packa
 	for _, l := range pkg.Manifest.Layers {
 		doc.Layers = append(doc.Layers, l.Digest)
 	}
-	if doc.Files, err = listing(); err != nil {
-		return err
-	}
 	rawLink, err := json.Marshal(link)
 	if err != nil {
 		return err
@@ -95,17 +155,15 @@ func (in *installer) describe(staging string, root *os.Root, pkg *artifact.Packa
 	if doc.Link, err = sumWithout("bootID", rawLink); err != nil {
 		return err
 	}
-	rawFiles, err := doc.marshal()
+	list, err := os.OpenFile(filepath.Join(staging, "files"), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
 	if err != nil {
 		return err
 	}
-	for name, raw := range map[string][]byte{"files": rawFiles, "link.json": rawLink} {
-		name = filepath.Join(staging, name)
-		if err := errors.Join(os.WriteFile(name, raw, 0o644), in.Share(name)); err != nil {
-			return err
-		}
+	err = errors.Join(doc.write(list, files), list.Close(), os.WriteFile(filepath.Join(staging, "link.json"), rawLink, 0o644))
+	for _, name := range []string{"files", "link.json"} {
+		err = errors.Join(err, in.Share(filepath.Join(staging, name)))
 	}
-	return nil
+	return err
 }
 
 // Contents is what a package in the store is to hold.
@@ -126,23 +184,23 @@ func ReadContents(from *store.Store, of string) (*Contents, error) {
 		}
 		return errdef.Errorf(errdef.ErrVerification, "%s is damaged: %w", name, err)
 	}
-	raw, err := os.ReadFile(filepath.Join(from.PackageDir(of), "files"))
+	file, err := os.Open(filepath.Join(from.PackageDir(of), "files"))
 	if err != nil {
 		return nil, damaged("files", err)
 	}
+	defer file.Close()
 	var doc filesDoc
-	if err := json.Unmarshal(raw, &doc); err != nil {
+	c := &Contents{}
+	if c.Files, err = doc.read(file); err == nil {
+		err = doc.check(file)
+	}
+	if err != nil {
 		return nil, damaged("files", err)
 	}
-	if sum, err := sumWithout("sum", raw); err != nil || sum != doc.Sum && (doc.Sum != "" || doc.Link != "") {
-		return nil, damaged("files", errors.New("it is not what was written"))
-	}
-	c := &Contents{Layers: doc.Layers}
-	if c.Files, err = artifact.UnmarshalFiles(doc.Files); err != nil {
-		return nil, damaged("files", err)
-	}
+	c.Layers = doc.Layers
 	var link store.Link
-	if raw, err = os.ReadFile(filepath.Join(from.PackageDir(of), "link.json")); err == nil {
+	raw, err := os.ReadFile(filepath.Join(from.PackageDir(of), "link.json"))
+	if err == nil {
 		err = json.Unmarshal(raw, &link)
 	}
 	if err != nil {
@@ -165,8 +223,13 @@ func viewLinks(document *cps.Package, files []layer.File) (static, shared []cps.
 		return nil, nil
 	}
 	known := map[string]bool{}
+	for _, l := range slices.Concat(static, shared) {
+		known[l.Target] = false
+	}
 	for _, f := range files {
-		known[f.Path] = true
+		if _, ok := known[f.Path]; ok {
+			known[f.Path] = true
+		}
 	}
 	unknown := func(l cps.ViewEntry) bool { return !known[l.Target] }
 	return slices.DeleteFunc(static, unknown), slices.DeleteFunc(shared, unknown)

@@ -180,20 +180,14 @@ func (in *installer) unpack(ctx context.Context, from artifact.Fetcher, pkg *art
 	defer root.Close()
 	tree := layer.NewTree(root, limit.From(ctx))
 	defer tree.Close()
-	var files []layer.File
-	listing := func() ([]byte, error) { return artifact.MarshalFiles(files) }
-	if pkg.ListsFiles() {
-		listing = sync.OnceValues(func() ([]byte, error) { return artifact.MarshalFiles(pkg.Config.Files) })
-		go listing() // while they are unpacked
-	}
-	files, err = in.fill(ctx, from, tree, pkg)
+	files, err := in.fill(ctx, from, tree, pkg)
 	if err != nil {
 		return err
 	}
 	if err := tree.Seal(); err != nil {
 		return err
 	}
-	if err := in.describe(staging, root, pkg, files, listing); err != nil {
+	if err := in.describe(staging, root, pkg, files); err != nil {
 		return err
 	}
 	for d, raw := range map[digest.Digest][]byte{pkg.Descriptor.Digest: pkg.RawManifest, pkg.Manifest.Config.Digest: pkg.RawConfig} {
@@ -332,7 +326,7 @@ func (in *installer) adopt(tree *layer.Tree, d digest.Digest, files []layer.File
 // owners are the packages in the store that layers are taken from.
 type owners struct {
 	mu    sync.Mutex
-	files map[string]map[digest.Digest]map[string]layer.File
+	files map[string]map[digest.Digest]map[string]*layer.File
 	locks []*store.Lock // shared, so that none of them goes meanwhile
 	noted map[digest.Digest][]string
 }
@@ -367,14 +361,14 @@ func (o *owners) release() {
 // most of its layers with the one before. That a file is there as listed is
 // looked at when it is taken. There are none of a package that is not there, or
 // is being worked on.
-func (in *installer) filesOf(owner string) map[digest.Digest]map[string]layer.File {
+func (in *installer) filesOf(owner string) map[digest.Digest]map[string]*layer.File {
 	in.owners.mu.Lock()
 	defer in.owners.mu.Unlock()
 	if files, ok := in.owners.files[owner]; ok {
 		return files
 	}
 	if in.owners.files == nil {
-		in.owners.files = map[string]map[digest.Digest]map[string]layer.File{}
+		in.owners.files = map[string]map[digest.Digest]map[string]*layer.File{}
 	}
 	in.owners.files[owner] = nil
 	// Without waiting: whoever holds the owner's lock may be waiting for ours.
@@ -388,14 +382,15 @@ func (in *installer) filesOf(owner string) map[digest.Digest]map[string]layer.Fi
 		return nil
 	}
 	in.owners.locks = append(in.owners.locks, lock)
-	files := map[digest.Digest]map[string]layer.File{}
-	for _, f := range have.Files {
+	files := map[digest.Digest]map[string]*layer.File{}
+	for i := range have.Files {
+		f := &have.Files[i]
 		if f.Layer >= len(have.Layers) {
 			continue
 		}
 		d := have.Layers[f.Layer]
 		if files[d] == nil {
-			files[d] = map[string]layer.File{}
+			files[d] = map[string]*layer.File{}
 		}
 		files[d][f.Path] = f
 	}

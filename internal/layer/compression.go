@@ -2,7 +2,6 @@ package layer
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -133,26 +132,22 @@ func (c Compression) decompressor(r io.Reader) (io.ReadCloser, error) {
 	return nil, fmt.Errorf("compression %q is not read", string(c))
 }
 
-// Compress gives raw, a document that is not empty, as one zstd frame. The same
-// document gives the same bytes.
-func Compress(raw []byte) ([]byte, error) {
+// Compress gives a writer of a document of size bytes, of which there are some, to
+// w as one zstd frame. The same document gives the same bytes.
+func Compress(w io.Writer, size int64) (io.WriteCloser, error) {
 	e, err := encoder()
 	if err != nil {
 		return nil, err
 	}
-	var packed bytes.Buffer
-	e.ResetContentSize(&packed, int64(len(raw)))
-	_, err = e.Write(raw)
-	if err := errors.Join(err, pooled{e}.Close()); err != nil {
-		return nil, err
-	}
-	return packed.Bytes(), nil
+	e.ResetContentSize(w, size)
+	return pooled{e}, nil
 }
 
 // Decompress gives the document of at most limit bytes that raw holds as one
-// zstd frame, with nothing before or after it: two readers see the same. The
-// error is of kind [errdef.ErrVerification].
-func Decompress(raw []byte, limit int64) ([]byte, error) {
+// zstd frame, with nothing before or after it: two readers see the same. It is
+// all there when it was read to its end without an error. Errors are of kind
+// [errdef.ErrVerification].
+func Decompress(raw []byte, limit int64) (io.ReadCloser, error) {
 	var header zstd.Header
 	if err := header.Decode(raw); err != nil || header.Skippable {
 		return nil, errdef.Errorf(errdef.ErrVerification, "it is not compressed with zstd")
@@ -171,16 +166,26 @@ func Decompress(raw []byte, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer d.Close()
-	var document bytes.Buffer
-	document.Grow(int(header.FrameContentSize) + bytes.MinRead)
-	if _, err := document.ReadFrom(io.LimitReader(d, limit+1)); err != nil {
-		return nil, errdef.Errorf(errdef.ErrVerification, "decompress it: %w", err)
+	return &bounded{d, limit, large}, nil
+}
+
+// bounded reads what was compressed, as far as it may go.
+type bounded struct {
+	io.ReadCloser
+	left  int64
+	large error // that it goes further
+}
+
+func (d *bounded) Read(p []byte) (int, error) {
+	n, err := d.ReadCloser.Read(p[:min(int64(len(p)), d.left+1)])
+	if d.left -= int64(n); d.left < 0 {
+		d.left = 0
+		return 0, d.large
 	}
-	if int64(document.Len()) > limit {
-		return nil, large
+	if err != nil && err != io.EOF {
+		err = errdef.Errorf(errdef.ErrVerification, "decompress it: %w", err)
 	}
-	return document.Bytes(), nil
+	return n, err
 }
 
 // frameEnd gives where the zstd frame at the start of raw ends, which is beyond

@@ -84,7 +84,7 @@ func (f *fileSystem) Open(name string) (fs.File, error) {
 	if file == nil {
 		return &openDir{info: f.info(at), entries: f.entries(at)}, nil
 	}
-	source, err := os.Open(file.source)
+	source, err := os.Open(file.Source())
 	if err != nil {
 		return nil, err
 	}

@@ -42,7 +42,11 @@ type File struct {
 	// Layer is the index of the layer that the file's content came from.
 	Layer int
 
-	// source is the file to pack, and empty in a package that was read.
+	origin *origin // nil in a package that was read, which may have very many files
+}
+
+// origin is the file that is to be packed.
+type origin struct {
 	source string
 	stamp  Stamp
 }
@@ -80,11 +84,21 @@ func (f File) IsSymlink() bool { return f.Target != "" }
 func (f File) IsRegular() bool { return !f.IsDir() && !f.IsSymlink() }
 
 // Stamp gives the stamp that f's source had when it was listed.
-func (f File) Stamp() Stamp { return f.stamp }
+func (f File) Stamp() Stamp {
+	if f.origin == nil {
+		return Stamp{}
+	}
+	return f.origin.stamp
+}
 
 // Source gives the path of the file that f was made from; empty for anything
 // but a regular file that is to be packed.
-func (f File) Source() string { return f.source }
+func (f File) Source() string {
+	if f.origin == nil {
+		return ""
+	}
+	return f.origin.source
+}
 
 const (
 	maxName   = 255  // bytes in one element of a path: no file system has more

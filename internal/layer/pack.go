@@ -85,7 +85,7 @@ func (f *File) Sum(ctx context.Context) (digest.Digest, error) {
 
 // read copies a file that is to be packed to w, and gives its digest.
 func (f *File) read(ctx context.Context, w io.Writer, buf []byte) (digest.Digest, error) {
-	source, err := rawfile.Open(f.source)
+	source, err := rawfile.Open(f.Source())
 	if err != nil {
 		return "", err
 	}
@@ -95,10 +95,10 @@ func (f *File) read(ctx context.Context, w io.Writer, buf []byte) (digest.Digest
 	// grew as well as one that shrank.
 	_, err = io.CopyBuffer(io.MultiWriter(w, sum), onlyReader{Until(ctx, io.LimitReader(source, f.Size))}, buf)
 	if err != nil {
-		return "", fmt.Errorf("read %s: %w", f.source, err)
+		return "", fmt.Errorf("read %s: %w", f.Source(), err)
 	}
 	if more, _ := source.Read(buf[:1]); sum.n != f.Size || more > 0 {
-		return "", fmt.Errorf("%s changed while it was packed: it had %d bytes; pack again when nothing writes to it", f.source, f.Size)
+		return "", fmt.Errorf("%s changed while it was packed: it had %d bytes; pack again when nothing writes to it", f.Source(), f.Size)
 	}
 	return sum.digest(), nil
 }

@@ -46,7 +46,7 @@ func Scan(dir string, executable Executable) ([]File, error) {
 	if w.err != nil {
 		return nil, w.err
 	}
-	files := slices.DeleteFunc(w.files, func(f File) bool {
+	files := slices.DeleteFunc(slices.Concat(w.files...), func(f File) bool {
 		return f.IsDir() && w.occupied[strings.TrimSuffix(f.Path, "/")]
 	})
 	if !slices.ContainsFunc(files, func(f File) bool { return !f.IsDir() }) {
@@ -61,7 +61,7 @@ type walk struct {
 	workers    errgroup.Group
 
 	mu       sync.Mutex
-	files    []File
+	files    [][]File        // of each directory
 	occupied map[string]bool // directories in which there is something
 	err      error           // of what comes first, by its path
 	failed   string
@@ -74,12 +74,16 @@ func (w *walk) enter(at, rel string) {
 	if err != nil {
 		w.fail(rel, err)
 	}
-	var files []File
+	files := make([]File, 0, len(entries))
 	for _, entry := range entries {
 		below := filepath.Join(at, entry.Name())
-		f, err := stat(below, rel+entry.Name(), w.executable)
+		name := rel + entry.Name()
+		if end := below[len(below)-len(name):]; end == name {
+			name = end // one string in memory for both
+		}
+		f, err := stat(below, name, w.executable)
 		if err != nil {
-			w.fail(rel+entry.Name(), err)
+			w.fail(name, err)
 			break
 		}
 		files = append(files, f)
@@ -89,7 +93,7 @@ func (w *walk) enter(at, rel string) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.files = append(w.files, files...)
+	w.files = append(w.files, files)
 	if len(files) > 0 {
 		w.occupied[strings.TrimSuffix(rel, "/")] = true
 	}
@@ -184,7 +188,7 @@ func regular(at, rel string, info fs.FileInfo, executable Executable) (File, err
 	if !info.Mode().IsRegular() {
 		return File{}, errdef.Errorf(errdef.ErrUsage, "%s cannot be packed: it is a %s; a package holds files, directories and links", at, typeName(info.Mode()))
 	}
-	f := File{Path: rel, Size: info.Size(), Mode: 0o644, source: at, stamp: stampOf(info)}
+	f := File{Path: rel, Size: info.Size(), Mode: 0o644, origin: &origin{at, stampOf(info)}}
 	ok, err := isExecutable(at, info, executable)
 	if ok {
 		f.Mode = 0o755

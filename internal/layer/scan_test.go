@@ -38,7 +38,7 @@ func TestScanListsFilesLinksAndEmptyDirectoriesSorted(t *testing.T) {
 		"a/link": {Path: "a/link", Mode: 0o777, Target: "../b"},
 	} {
 		got := files[slices.IndexFunc(files, func(f File) bool { return f.Path == path })]
-		if got.source, got.stamp = "", (Stamp{}); got != want {
+		if got.origin = nil; got != want {
 			t.Errorf("%+v, want %+v", got, want)
 		}
 	}
@@ -234,6 +234,31 @@ func TestLongerAndDeeperPathsAreAllowedByALimit(t *testing.T) {
 		must(t, raised.Apply(ctx, bytes.NewReader(archive(t, file(p, ""))), None, 0))
 		if files := raised.Files(); len(files) != 1 || files[0].Path != p {
 			t.Errorf("the listing has %v", files)
+		}
+	}
+}
+
+// File systems that know times only to the second often have for the time of
+// change what a program has set.
+func TestAStampOfWholeSecondsTellsNothing(t *testing.T) {
+	const second = 1e9
+	for _, test := range []struct {
+		modified, changed int64
+		tells             bool
+	}{
+		{5 * second, 6 * second, false},
+		{0, 0, false},
+		{-5 * second, 6 * second, false},
+		{5*second + 1, 6 * second, true},
+		{5 * second, 6*second + 1, true}, // a program set the first: touch, tar, git
+		{5*second - 1, 6*second + 999_999_999, true},
+	} {
+		s := stamp(1, 2, test.modified, test.changed)
+		if s.Before(10*second) != test.tells || (s != Stamp{}) != test.tells {
+			t.Errorf("of the times %d and %d the stamp is %v", test.modified, test.changed, s)
+		}
+		if s.Before(max(test.modified, test.changed)) {
+			t.Errorf("the stamp %v is from before its own time", s)
 		}
 	}
 }

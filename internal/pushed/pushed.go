@@ -8,17 +8,22 @@
 package pushed
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -33,11 +38,25 @@ type Memory struct {
 	store   *store.Store
 	options Options
 	start   int64
-	known   map[string]packedLayer // by the shape of their files
+	known   map[string]knownLayer // by the shape of their files
+	trusted int64                 // stamps from before that time tell that a file is what it was
 	root    digest.Digest
 
 	mu   sync.Mutex
-	next []packedLayer
+	next []nextLayer
+}
+
+// knownLayer is a layer that was pushed, with the records of its files.
+type knownLayer struct {
+	packedLayer
+	files []byte
+}
+
+// nextLayer is a layer that goes into the next memory. The files are kept by
+// whoever packs them; what is noted of them is made when it is written.
+type nextLayer struct {
+	packedLayer
+	files []*layer.File
 }
 
 // Options say what is remembered.
@@ -50,8 +69,10 @@ type Options struct {
 	Reread bool
 }
 
-// document is a memory as it is kept.
-type document struct {
+// header is the first line of a memory as it is kept. Behind it stand, for each
+// of the layers' regular files, a [record], and then the SHA-256 of all that: what
+// is remembered goes into packages that others get.
+type header struct {
 	Version    int           `json:"version"`
 	Repository string        `json:"repository"`
 	Dir        string        `json:"dir"`
@@ -60,33 +81,46 @@ type document struct {
 	// changed shortly before may have been changed again, unseen.
 	Start  int64         `json:"start"`
 	Layers []packedLayer `json:"layers"`
-	// Sum is the digest of all of this without it: what is remembered goes into
-	// packages that others get.
-	Sum digest.Digest `json:"sum,omitempty"`
 }
 
-// sum gives the digest of a document without its own.
-func (d document) sum() digest.Digest {
-	d.Sum = ""
-	raw, err := json.Marshal(d)
-	if err != nil {
-		return ""
-	}
-	return digest.FromBytes(raw)
-}
-
-const version = 1
+const version = 2
 
 type packedLayer struct {
 	Shape  string        `json:"shape"`
 	Digest digest.Digest `json:"digest"`
 	Size   int64         `json:"size"`
-	Files  []readFile    `json:"files"` // the regular ones
+	Files  int           `json:"files"` // how many regular ones it has
 }
 
-type readFile struct {
-	Digest digest.Digest `json:"digest"`
-	Stamp  layer.Stamp   `json:"stamp"`
+// record is what is kept of a file: short, since a package may have very many.
+type record struct {
+	Sum   [sha256.Size]byte
+	Stamp layer.Stamp
+}
+
+const recordSize = sha256.Size + 4*8 // bytes
+
+// append writes the record as it is kept.
+func (r record) append(to []byte) []byte {
+	to = append(to, r.Sum[:]...)
+	for _, n := range r.Stamp {
+		to = binary.LittleEndian.AppendUint64(to, uint64(n))
+	}
+	return to
+}
+
+func (r record) digest() digest.Digest {
+	return digest.NewDigestFromBytes(digest.SHA256, r.Sum[:])
+}
+
+// recordAt reads one of several records.
+func recordAt(records []byte, i int) (r record) {
+	raw := records[i*recordSize:][:recordSize]
+	copy(r.Sum[:], raw)
+	for n := range r.Stamp {
+		r.Stamp[n] = int64(binary.LittleEndian.Uint64(raw[sha256.Size+8*n:]))
+	}
+	return r
 }
 
 const (
@@ -105,20 +139,12 @@ func Open(in *store.Store, options Options) *Memory {
 	if abs, err := filepath.Abs(options.Dir); err == nil {
 		options.Dir = abs
 	}
-	m := &Memory{store: in, options: options, start: time.Now().UnixNano(), known: map[string]packedLayer{}}
-	doc, ok := read(m.path())
-	if !ok {
-		doc = m.latest() // a directory of another name each time, as CI has them
+	m := &Memory{store: in, options: options, start: time.Now().UnixNano(), known: map[string]knownLayer{}}
+	if !m.read(m.path()) {
+		m.latest() // a directory of another name each time, as CI has them
 	}
-	m.root = doc.Root
-	for _, l := range doc.Layers {
-		// Files that were changed just before may not look so.
-		for i, f := range l.Files {
-			if options.Reread || !f.Stamp.Before(doc.Start-int64(resolution)) {
-				l.Files[i].Stamp = layer.Stamp{}
-			}
-		}
-		m.known[l.Shape] = l
+	if options.Reread {
+		m.trusted = math.MinInt64
 	}
 	return m
 }
@@ -132,22 +158,40 @@ func hash(s string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// read reads a memory; what is not one counts as none.
-func read(path string) (doc document, ok bool) {
+// read reads a memory, and tells whether it is one.
+func (m *Memory) read(path string) bool {
 	raw, err := os.ReadFile(path)
-	if err != nil || json.Unmarshal(raw, &doc) != nil || doc.Version != version || doc.Sum == "" || doc.Sum != doc.sum() {
-		return document{}, false
+	if err != nil || len(raw) < sha256.Size {
+		return false
 	}
-	return doc, true
+	all, end := raw[:len(raw)-sha256.Size], raw[len(raw)-sha256.Size:]
+	if sha256.Sum256(all) != [sha256.Size]byte(end) {
+		return false
+	}
+	line, records, _ := bytes.Cut(all, []byte("\n"))
+	var head header
+	if json.Unmarshal(line, &head) != nil || head.Version != version {
+		return false
+	}
+	known := map[string]knownLayer{}
+	for _, l := range head.Layers {
+		if l.Files < 0 || l.Files > len(records)/recordSize {
+			return false
+		}
+		size := l.Files * recordSize
+		known[l.Shape] = knownLayer{l, records[:size]}
+		records = records[size:]
+	}
+	// Files that were changed just before may not look so.
+	m.known, m.root, m.trusted = known, head.Root, head.Start-int64(resolution)
+	return true
 }
 
-// latest gives what was pushed to the repository last, from wherever.
-func (m *Memory) latest() document {
+// latest reads what was pushed to the repository last, from wherever.
+func (m *Memory) latest() {
 	if all := m.all(); len(all) > 0 {
-		doc, _ := read(all[0])
-		return doc
+		m.read(all[0])
 	}
-	return document{}
 }
 
 // all lists what is remembered of the repository, the latest first.
@@ -178,32 +222,31 @@ func (m *Memory) Root() digest.Digest { return m.root }
 func (m *Memory) Recall(ctx context.Context, files []*layer.File) (layer.Packed, bool) {
 	known, ok := m.known[m.shape(files)]
 	regular := regularOf(files)
-	if !ok || len(regular) != len(known.Files) {
+	if !ok || len(regular) != known.Files {
 		return layer.Packed{}, false
 	}
 	for i, f := range regular {
-		if was := known.Files[i]; f.Stamp() == was.Stamp && was.Stamp != (layer.Stamp{}) {
+		was := recordAt(known.files, i)
+		if f.Stamp() == was.Stamp && was.Stamp.Before(m.trusted) {
 			continue
 		}
 		if ctx.Err() != nil {
 			return layer.Packed{}, false
 		}
-		if sum, err := f.Sum(ctx); err != nil || sum != known.Files[i].Digest {
+		if sum, err := f.Sum(ctx); err != nil || sum != was.digest() {
 			return layer.Packed{}, false
 		}
 	}
 	for i, f := range regular {
-		f.Digest = known.Files[i].Digest
+		f.Digest = recordAt(known.files, i).digest()
 	}
 	return layer.Packed{Digest: known.Digest, Size: known.Size}, true
 }
 
-// Remember notes what files, which have their digests, became.
+// Remember notes what files, which have their digests, became. They are to stay
+// as they are until all is saved.
 func (m *Memory) Remember(files []*layer.File, packed layer.Packed) {
-	l := packedLayer{Shape: m.shape(files), Digest: packed.Digest, Size: packed.Size}
-	for _, f := range regularOf(files) {
-		l.Files = append(l.Files, readFile{f.Digest, f.Stamp()})
-	}
+	l := nextLayer{packedLayer{Digest: packed.Digest, Size: packed.Size}, files}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.next = append(m.next, l)
@@ -218,8 +261,13 @@ func regularOf(files []*layer.File) []*layer.File {
 func (m *Memory) shape(files []*layer.File) string {
 	sum := sha256.New()
 	fmt.Fprintf(sum, "%s\n%s\n", program(), m.options.Compression)
+	var line []byte
 	for _, f := range files {
-		fmt.Fprintf(sum, "%q %d %o %q\n", f.Path, f.Size, f.Mode, f.Target)
+		line = append(strconv.AppendQuote(line[:0], f.Path), ' ')
+		line = append(strconv.AppendInt(line, f.Size, 10), ' ')
+		line = append(strconv.AppendUint(line, uint64(f.Mode), 8), ' ')
+		line = append(strconv.AppendQuote(line, f.Target), '\n')
+		sum.Write(line)
 	}
 	return hex.EncodeToString(sum.Sum(nil))
 }
@@ -249,9 +297,7 @@ var program = sync.OnceValue(func() string {
 func (m *Memory) Save(ctx context.Context, root digest.Digest) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	doc := document{Version: version, Repository: m.options.Repository, Dir: m.options.Dir, Root: root, Start: m.start, Layers: m.next}
-	doc.Sum = doc.sum()
-	raw, err := json.Marshal(doc)
+	raw, err := m.marshal(root)
 	if err != nil {
 		return err
 	}
@@ -269,4 +315,33 @@ func (m *Memory) Save(ctx context.Context, root digest.Digest) error {
 		}
 	}
 	return nil
+}
+
+// marshal writes what was remembered as it is kept.
+func (m *Memory) marshal(root digest.Digest) ([]byte, error) {
+	head := header{Version: version, Repository: m.options.Repository, Dir: m.options.Dir, Root: root, Start: m.start}
+	records := 0
+	for _, l := range m.next {
+		l.Shape, l.Files = m.shape(l.files), len(regularOf(l.files))
+		head.Layers = append(head.Layers, l.packedLayer)
+		records += l.Files
+	}
+	line, err := json.Marshal(head)
+	if err != nil {
+		return nil, err
+	}
+	raw := make([]byte, 0, len(line)+1+records*recordSize+sha256.Size)
+	raw = append(append(raw, line...), '\n')
+	for _, l := range m.next {
+		for _, f := range regularOf(l.files) {
+			r := record{Stamp: f.Stamp()}
+			sum, err := hex.DecodeString(strings.TrimPrefix(string(f.Digest), "sha256:"))
+			if copy(r.Sum[:], sum) != len(sum) || len(sum) != len(r.Sum) || err != nil {
+				return nil, fmt.Errorf("%s has the digest %q", f.Path, f.Digest)
+			}
+			raw = r.append(raw)
+		}
+	}
+	sum := sha256.Sum256(raw)
+	return append(raw, sum[:]...), nil
 }

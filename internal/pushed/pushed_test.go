@@ -2,6 +2,7 @@ package pushed
 
 import (
 	"context"
+	"crypto/sha256"
 	"os"
 	"path/filepath"
 	"slices"
@@ -174,10 +175,19 @@ func TestAFileThatWasChangedAMomentBeforeIsReadAgain(t *testing.T) {
 	}
 }
 
+// summed ends a text as a memory ends.
+func summed(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return text + string(sum[:])
+}
+
 func TestADamagedMemoryIsNone(t *testing.T) {
 	for name, text := range map[string]string{
-		"empty": "", "cut short": `{"version":1,"root":"sha256:`, "another version": `{"version":2}`, "a list": `[]`,
-		"no digest": `{"version":1,"root":"` + string(digest.FromString("x")) + `","layers":[{"shape":"x","digest":"../..","size":1}]}`,
+		"empty": "", "cut short": `{"version":2,"root":"sha256:`, "one of a version before": `{"version":1,"layers":[]}`,
+		"another version": summed(`{"version":3,"root":"x"}`), "a list": summed(`[]`), "no document": summed(""),
+		"fewer records than files": summed(`{"version":2,"root":"x","layers":[{"files":2}]}` + "\n" + strings.Repeat("x", 2*recordSize-1)),
+		"a number below zero":      summed(`{"version":2,"root":"x","layers":[{"files":-1}]}` + "\n"),
+		"too large a number":       summed(`{"version":2,"root":"x","layers":[{"files":144115188075855872}]}` + "\n"),
 	} {
 		p := newPlace(t)
 		p.write("a", "1")

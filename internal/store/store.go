@@ -31,6 +31,7 @@ import (
 
 	"github.com/ocipkg/ocipkg/internal/cps"
 	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/jsonstream"
 	"github.com/ocipkg/ocipkg/internal/reference"
 	"github.com/ocipkg/ocipkg/platform"
 )
@@ -159,29 +160,12 @@ func (s *Store) Package(digest string) (*Package, error) {
 // which was read as raw, the start of the machine is all that changes then.
 func (s *Store) checkAfterBoot(p *Package, raw []byte, id string) error {
 	var link map[string]json.RawMessage
-	var doc struct {
-		Files []struct {
-			Path   string `json:"path"`
-			Size   int64  `json:"size"`
-			Target string `json:"target"`
-		} `json:"files"`
-	}
-	files, err := os.ReadFile(filepath.Join(s.PackageDir(p.Digest), "files"))
+	err := json.Unmarshal(raw, &link)
 	if err == nil {
-		err = json.Unmarshal(files, &doc)
-	}
-	if err == nil {
-		err = json.Unmarshal(raw, &link)
+		err = p.checkSizes(filepath.Join(s.PackageDir(p.Digest), "files"))
 	}
 	if err != nil {
 		return errdef.Errorf(errdef.ErrNotFound, "package %s in the store is damaged: %v", p.Digest, err)
-	}
-	for _, f := range doc.Files {
-		info, err := os.Lstat(filepath.Join(p.Root, filepath.FromSlash(f.Path)))
-		regular := f.Target == "" && !strings.HasSuffix(f.Path, "/")
-		if err != nil || regular != info.Mode().IsRegular() || regular && info.Size() != f.Size {
-			return errdef.Errorf(errdef.ErrNotFound, "package %s in the store is damaged at %s", p.Digest, f.Path)
-		}
 	}
 	p.BootID = id
 	if link["bootID"], err = json.Marshal(id); err != nil {
@@ -199,6 +183,36 @@ func (s *Store) checkAfterBoot(p *Package, raw []byte, id string) error {
 		lock.Release()
 	}
 	return nil
+}
+
+// checkSizes looks whether what list says is in the tree, with its sizes.
+func (p *Package) checkSizes(list string) error {
+	file, err := os.Open(list)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	return jsonstream.Object(file, func(key string, d *json.Decoder) error {
+		if key != "files" {
+			return jsonstream.Skip(d)
+		}
+		return jsonstream.List(d, func() error {
+			var f struct {
+				Path   string `json:"path"`
+				Size   int64  `json:"size"`
+				Target string `json:"target"`
+			}
+			if err := d.Decode(&f); err != nil {
+				return err
+			}
+			info, err := os.Lstat(filepath.Join(p.Root, filepath.FromSlash(f.Path)))
+			regular := f.Target == "" && !strings.HasSuffix(f.Path, "/")
+			if err != nil || regular != info.Mode().IsRegular() || regular && info.Size() != f.Size {
+				return fmt.Errorf("%s is not what it was", f.Path)
+			}
+			return nil
+		})
+	})
 }
 
 const usedInterval = time.Hour
