@@ -210,6 +210,7 @@ func (in *Inspection) fillPackage(ctx context.Context, from artifact.Fetcher, de
 			files = read
 		}
 	}
+	in.Files = make([]FileInfo, 0, len(files))
 	for _, f := range files {
 		in.Files = append(in.Files, FileInfo{Path: f.Path, Size: f.Size, Mode: fmt.Sprintf("%04o", f.Mode.Perm()), Target: f.Target, Digest: f.Digest})
 	}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
@@ -25,11 +26,10 @@ func (a *app) addJSON(cmd *cobra.Command) {
 }
 
 func (a *app) resultJSON(cmd *cobra.Command, result any) error {
-	raw, err := json.MarshalIndent(result, "", "  ")
-	if err != nil {
-		return err
-	}
-	return a.result(cmd, string(raw))
+	a.progress.clear()
+	encoder := json.NewEncoder(cmd.OutOrStdout()) // fewer copies of a long list than from MarshalIndent
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(result)
 }
 
 func (a *app) listCommand() *cobra.Command {
@@ -135,7 +135,8 @@ platform, annotations, and the files with their sizes. Nothing is stored.`,
 			case err != nil:
 				return err
 			case a.json:
-				return a.resultJSON(cmd, in)
+				a.progress.clear()
+				return writeInspection(cmd.OutOrStdout(), in)
 			case cps:
 				return a.resultJSON(cmd, in.CPS)
 			}
@@ -151,6 +152,45 @@ platform, annotations, and the files with their sizes. Nothing is stored.`,
 }
 
 // describe writes an inspection for a reader.
+// writeInspection writes what resultJSON does, one file at a time: as a whole the
+// list of very many would be in memory several times over.
+func writeInspection(w io.Writer, in *ocipkg.Inspection) error {
+	out := bufio.NewWriter(w)
+	rest := *in
+	rest.Files, rest.CPS = nil, nil
+	write := func(before string, value any, indent string) error {
+		raw, err := json.MarshalIndent(value, indent, "  ")
+		if err != nil {
+			return err
+		}
+		out.WriteString(before)
+		_, err = out.Write(raw)
+		return err
+	}
+	raw, err := json.MarshalIndent(rest, "", "  ")
+	if err != nil {
+		return err
+	}
+	out.Write(bytes.TrimSuffix(raw, []byte("\n}"))) // there is always a source
+	before := ",\n  \"files\": [\n    "
+	for _, f := range in.Files {
+		if err := write(before, f, "    "); err != nil {
+			return err
+		}
+		before = ",\n    "
+	}
+	if len(in.Files) > 0 {
+		out.WriteString("\n  ]")
+	}
+	if len(in.CPS) > 0 {
+		if err := write(",\n  \"cps\": ", in.CPS, "  "); err != nil {
+			return err
+		}
+	}
+	out.WriteString("\n}\n")
+	return out.Flush()
+}
+
 func describe(in *ocipkg.Inspection) string {
 	var b strings.Builder
 	name := in.Name
