@@ -48,7 +48,16 @@ func CargoMain(args []string) int {
 	return run("cargo ocipkg", newCargoRoot(), args)
 }
 
+// garbagePercent is how much memory, as a part of what is in use, garbage may take
+// before it is collected. Go lets it take as much again, which for the buffers of
+// compressors is more than a command is to have; collecting earlier takes 0 to 4 %
+// more CPU of a push and a get of 5,000 files.
+const garbagePercent = 50
+
 func run(program string, root *cobra.Command, args []string) int {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(garbagePercent)
+	}
 	// Not given up at the end: a signal that comes then would end the process by
 	// itself, after the result was told.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
