@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ocipkg/ocipkg/e2e/internal/program"
 	"github.com/ocipkg/ocipkg/e2e/internal/storetest"
 	"github.com/ocipkg/ocipkg/internal/hostile"
 )
@@ -18,7 +17,7 @@ import (
 // program would fail by it, and not by its own bound.
 func TestABombOfTenGibibytesIsRefusedWithLittleMemoryAndBeforeMuchIsWritten(t *testing.T) {
 	const most = 300 * mebibyte // bytes in the file
-	s := program.New(t, program.Options{Env: []string{"OCIPKG_TARGET=linux/amd64"}})
+	s, limit := session(t, "OCIPKG_TARGET=linux/amd64"), promised(1)
 	for kind, bomb := range hostile.Bombs(10 << 30) {
 		server := httptest.NewServer(bomb)
 		defer server.Close()
