@@ -29,7 +29,7 @@ Sections, all of them when none is given:
   change    what a changed library costs, and doing the same again
   startup   how long commands take that start a build
   memory    peak memory of each command by the size of the package
-  scale     many files, and many packages in the store
+  scale     many files, many packages in the store, and many tags
   far       a registry behind a long way: round trips, and parts of large blobs
 Further:
   report    only write the document anew

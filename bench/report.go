@@ -306,10 +306,16 @@ func (d *document) scale() error {
 	if err := d.scaled("files", "files in a package", "Files of some hundred bytes in one package", s.Files); err != nil {
 		return err
 	}
-	return d.scaled("packages", "packages in the store", "Packages in the store; prune finds all but one unused", s.Packages)
+	if err := d.scaled("packages", "packages in the store", "Packages in the store; prune finds all but one unused", s.Packages); err != nil {
+		return err
+	}
+	return d.scaled("tags", "tags", "Tags of a repository", s.Tags)
 }
 
 func (d *document) scaled(name, unit, title string, all []scaled) error {
+	if len(all) == 0 { // of a run before there was such a row
+		return nil
+	}
 	head := []string{unit}
 	rows := make([][]string, len(all[0].Commands))
 	lines := make([]plot.Line, len(rows))

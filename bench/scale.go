@@ -19,6 +19,7 @@ import (
 type scale struct {
 	Files    []scaled `json:"files"`    // in one package
 	Packages []scaled `json:"packages"` // in the store
+	Tags     []scaled `json:"tags"`     // in a repository
 }
 
 // scaled are the commands at one number.
@@ -30,9 +31,9 @@ type scaled struct {
 type scaleCommand struct{ title, script string }
 
 func (b *bench) scale(ctx context.Context) error {
-	files, packages := []int{1000, 10_000, 100_000, 200_000}, []int{1000, 3000, 10_000}
+	files, packages, tags := []int{1000, 10_000, 100_000, 200_000}, []int{1000, 3000, 10_000}, []int{100, 1000, 10_000}
 	if b.quick {
-		files, packages = []int{100, 1000, 10_000}, []int{100, 300, 1000}
+		files, packages, tags = []int{100, 1000, 10_000}, []int{100, 300, 1000}, []int{10, 100, 1000}
 	}
 	var result scale
 	for _, number := range files {
@@ -50,6 +51,14 @@ func (b *bench) scale(ctx context.Context) error {
 			return fmt.Errorf("a store of %d packages: %w", number, err)
 		}
 		result.Packages = append(result.Packages, s)
+	}
+	for _, number := range tags {
+		b.say("a repository of %d tags", number)
+		s, err := b.scaleTags(ctx, number)
+		if err != nil {
+			return fmt.Errorf("a repository of %d tags: %w", number, err)
+		}
+		result.Tags = append(result.Tags, s)
 	}
 	return b.save("scale", result)
 }
@@ -121,6 +130,42 @@ ocipkg --quiet get "$REG/$REPO:1" >digest
 			{"get, of what is there", `ocipkg --quiet get "$REG/$REPO:1"`},
 			{"get, anew", `ocipkg --quiet get --overwrite "$REG/$REPO:1"`},
 			{"store prune --dry-run", `ocipkg store prune --dry-run`},
+		})
+	})
+	return s, err
+}
+
+// scaleTags works with a repository of many tags: those who write an index look
+// through them for what others add to it.
+func (b *bench) scaleTags(ctx context.Context, number int) (scaled, error) {
+	set, err := b.set(ctx, "small")
+	if err != nil {
+		return scaled{}, err
+	}
+	s := scaled{Number: number}
+	err = b.inTurn(ctx, tool{}, set, distribution, func(turn *turn) error {
+		_, err := turn.run(ctx, linkable+`
+export OCIPKG_HOME=$OUT/store
+ocipkg --quiet push package "$REG/$REPO:1" >digest
+`)
+		if err != nil {
+			return err
+		}
+		digest, err := os.ReadFile(filepath.Join(turn.work, "digest"))
+		if err != nil {
+			return err
+		}
+		more := make([]string, number-1)
+		for i := range more {
+			more[i] = fmt.Sprintf("1.%d.%d", i/100, i%100)
+		}
+		if err := turn.registry.Tag("bench/"+filepath.Base(set.Dir), strings.TrimSpace(string(digest)), more); err != nil {
+			return err
+		}
+		return turn.scaled(ctx, &s, 5, []scaleCommand{
+			{"tags", fmt.Sprintf(`test "$(ocipkg tags "$REG/$REPO" | wc -l)" -ge %d`, number)},
+			{"index add", `ocipkg --quiet index add "$REG/$REPO:all" "$REG/$REPO:1"`},
+			{"get", `OCIPKG_HOME=$PWD/anew ocipkg --quiet get "$REG/$REPO:1"; chmod -R u+w anew; rm -r anew`},
 		})
 	})
 	return s, err

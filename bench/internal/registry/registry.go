@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -119,4 +120,29 @@ func freeAddress() (string, error) {
 		return "", err
 	}
 	return l.Addr().String(), l.Close()
+}
+
+// Tag gives a manifest that a repository has further tags, straight in the
+// registry's storage, as the registry itself writes them.
+func (r *Registry) Tag(repository, digest string, tags []string) error {
+	encoded, ok := strings.CutPrefix(digest, "sha256:")
+	if !ok {
+		return fmt.Errorf("%q is no digest", digest)
+	}
+	all := filepath.Join(r.storage, "docker", "registry", "v2", "repositories", filepath.FromSlash(repository), "_manifests", "tags")
+	if _, err := os.Stat(all); err != nil {
+		return err
+	}
+	for _, tag := range tags {
+		for _, dir := range []string{"current", filepath.Join("index", "sha256", encoded)} {
+			at := filepath.Join(all, tag, dir)
+			if err := os.MkdirAll(at, 0o755); err != nil {
+				return err
+			}
+			if err := os.WriteFile(filepath.Join(at, "link"), []byte(digest), 0o644); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
