@@ -92,8 +92,12 @@ func writeSmall(dir string, number int) error {
 				return err
 			}
 		}
-		text := strings.Repeat(fmt.Sprintf("int function_%d(int argument_%x);\n", i, i*2654435761), 2+i%20)
-		if err := os.WriteFile(filepath.Join(at, fmt.Sprintf("header%d.h", i)), []byte(text), 0o644); err != nil {
+		var text []byte // of which no line is as another: what shrinks beyond all proportion is refused
+		for line := range 2 + i%20 {
+			sum := sha256.Sum256(fmt.Append(nil, i, line))
+			text = fmt.Appendf(text, "int function_%d(int argument_%x);\n", i, sum[:6])
+		}
+		if err := os.WriteFile(filepath.Join(at, fmt.Sprintf("header%d.h", i)), text, 0o644); err != nil {
 			return err
 		}
 	}
