@@ -22,7 +22,7 @@ import (
 func killAtEachRename(t *testing.T, s *program.Session, must []string, prepare func(), check func(), arguments ...string) {
 	t.Helper()
 	seen := map[string]bool{}
-	plan := syscalls.Plan{Names: []string{"rename"}, Verdict: syscalls.Kill, Prepare: prepare}
+	plan := syscalls.Plan{Names: []string{"rename"}, Verdict: syscalls.ErrKill, Prepare: prepare}
 	plan.Check = func(c syscalls.Call, r *program.Result) {
 		for _, pattern := range must {
 			if ok, err := filepath.Match(pattern, c.Path); err != nil {
@@ -139,7 +139,7 @@ func TestGetOverAPackageThatIsKilledWhereNothingCanBeExchangedDoesNotLoseIt(t *t
 				return syscall.EINVAL // as of a file system without it
 			}
 			if renames++; renames == n {
-				return syscalls.Kill
+				return syscalls.ErrKill
 			}
 			return nil
 		}, "ocipkg", "get", "--overwrite", name)

@@ -46,12 +46,12 @@ type Call struct {
 
 func (c Call) String() string { return c.Name + " " + c.Path }
 
-// Verdict is what becomes of a call: nil, it is made; [Kill], the program is
+// Verdict is what becomes of a call: nil, it is made; [ErrKill], the program is
 // killed before; any [syscall.Errno], it fails so.
 type Verdict error
 
-// Kill ends the program, with all that it started.
-var Kill Verdict = errors.New("kill")
+// ErrKill ends the program, with all that it started.
+var ErrKill Verdict = errors.New("kill")
 
 // kind says how a system call gives the file that it changes: a directory's
 // descriptor, where fd is -1 the working directory, and a path; or, where path
@@ -275,7 +275,7 @@ func answer(listener int, decide func(Call) Verdict) error {
 	if c, ok := callOf(&n); ok {
 		verdict = decide(c)
 	}
-	if verdict == Kill {
+	if verdict == ErrKill {
 		group, err := unix.Getpgid(int(n.pid))
 		if err == nil {
 			err = unix.Kill(-group, unix.SIGKILL)

@@ -23,7 +23,7 @@ func TestEachCallOfAllProcessesIsSeenAndDecidedOn(t *testing.T) {
 		}
 	}
 	for i := range len(want) + 1 {
-		for _, verdict := range []Verdict{Kill, syscall.ENOSPC} {
+		for _, verdict := range []Verdict{ErrKill, syscall.ENOSPC} {
 			restore()
 			var got []string
 			r := Run(t, s, Changes, func(c Call) Verdict {
@@ -38,7 +38,7 @@ func TestEachCallOfAllProcessesIsSeenAndDecidedOn(t *testing.T) {
 			}, "sh", "-c", script)
 			if i == len(want) {
 				r.OK()
-			} else if killed := r.ExitCode == -1; killed != (verdict == Kill) || r.ExitCode == 0 {
+			} else if killed := r.ExitCode == -1; killed != (verdict == ErrKill) || r.ExitCode == 0 {
 				t.Errorf("%v at %s: %s", verdict, want[i], r)
 			}
 			if !slices.Equal(got, want[:min(i+1, len(want))]) {
