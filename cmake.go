@@ -175,32 +175,21 @@ func (c *Client) CMakeDirectory() (string, error) {
 	}
 	sum := sha256.Sum256(cmake.Module)
 	dir := filepath.Join(c.store.Dir(), "cmake", fmt.Sprintf("%x", sum[:8]))
-	err := c.store.Mkdir("cmake", filepath.Base(dir))
-	if err == nil {
-		err = writeModule(dir)
-	}
-	if err != nil {
-		return "", fmt.Errorf("write %s: %w", cmake.ModuleName, err)
+	if err := c.writeModule(context.Background(), dir); err != nil {
+		return "", fmt.Errorf("write %s: %w", cmake.ModuleName, c.store.Explain(err))
 	}
 	return dir, nil
 }
 
-func writeModule(dir string) error {
+func (c *Client) writeModule(ctx context.Context, dir string) error {
 	name := filepath.Join(dir, cmake.ModuleName)
 	if there, err := os.ReadFile(name); err == nil && string(there) == string(cmake.Module) {
 		return nil
 	}
-	f, err := os.CreateTemp(dir, ".ocipkg-*")
+	lock, err := c.store.Lock(ctx, "cmake-"+filepath.Base(dir), false)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(cmake.Module)
-	err = errors.Join(err, f.Chmod(0o644), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
+	defer lock.Release()
+	return c.store.WriteFile(lock, name, cmake.Module)
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/ocipkg/ocipkg/internal/errdef"
 	"github.com/ocipkg/ocipkg/internal/project"
 	"github.com/ocipkg/ocipkg/internal/reference"
+	"github.com/ocipkg/ocipkg/internal/scratch"
 )
 
 // AddOptions say how a dependency is added. The zero value names it after its
@@ -233,5 +234,6 @@ func (c *Client) lockProject(ctx context.Context, root string) (release func(), 
 	if err != nil {
 		return nil, err
 	}
+	scratch.Sweep(root)
 	return lock.Release, nil
 }

@@ -181,7 +181,6 @@ func (c *Client) writeLock(of *project.Project, lock *project.Lock) error {
 	if err != nil {
 		return err
 	}
-	defer staged.drop()
 	return c.placeLock(of, staged)
 }
 

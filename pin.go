@@ -15,6 +15,7 @@ import (
 	"github.com/ocipkg/ocipkg/internal/gosource"
 	"github.com/ocipkg/ocipkg/internal/project"
 	"github.com/ocipkg/ocipkg/internal/reference"
+	"github.com/ocipkg/ocipkg/internal/scratch"
 )
 
 // PinOptions say how names are pinned. The zero value pins those that are not.
@@ -209,6 +210,9 @@ func (s *goSource) write() error {
 		return name.Text
 	})
 	if string(text) == string(s.text) {
+		if len(s.refs) > 0 {
+			scratch.Sweep(filepath.Dir(s.path)) // an earlier one may have been killed when it was done
+		}
 		return nil
 	}
 	return rewriteFile(s.path, text)
@@ -318,12 +322,16 @@ func rewriteFile(path string, text []byte) error {
 	if err != nil {
 		return err
 	}
-	defer next.drop()
 	return next.place()
 }
 
 // stagedFile is written, and lacks only its name.
-type stagedFile struct{ tmp, path string }
+type stagedFile struct {
+	tmp  *scratch.Dir
+	path string
+}
+
+func (f *stagedFile) name() string { return filepath.Join(f.tmp.Path, "file") }
 
 // stageFile is the first half of [rewriteFile]: what can fail for want of room
 // is done. A file that is not there will be.
@@ -343,23 +351,28 @@ func stageFile(path string, text []byte) (*stagedFile, error) {
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, err
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".ocipkg-*")
+	tmp, err := scratch.New(filepath.Dir(path))
 	if err != nil {
 		return nil, err
 	}
-	_, err = tmp.Write(text)
-	if err = errors.Join(err, tmp.Chmod(mode), tmp.Close()); err != nil {
-		return nil, errors.Join(fmt.Errorf("write %s: %w", path, err), os.Remove(tmp.Name()))
+	f := &stagedFile{tmp, path}
+	if err := errors.Join(os.WriteFile(f.name(), text, 0o600), os.Chmod(f.name(), mode)); err != nil {
+		return nil, errors.Join(fmt.Errorf("write %s: %w", path, err), tmp.Close())
 	}
-	return &stagedFile{tmp.Name(), path}, nil
+	return f, nil
 }
 
-// place gives the file its name.
-func (f *stagedFile) place() error { return os.Rename(f.tmp, f.path) }
+// place gives the file its name; when that fails, it is gone.
+func (f *stagedFile) place() error {
+	err := os.Rename(f.name(), f.path)
+	f.drop()
+	return err
+}
 
-// drop removes the file where it is not in place. Nil is no file.
+// drop removes the file where it is not in place. Nil is no file. Once is enough.
 func (f *stagedFile) drop() {
-	if f != nil {
-		os.Remove(f.tmp)
+	if f != nil && f.tmp != nil {
+		f.tmp.Close()
+		f.tmp = nil
 	}
 }

@@ -54,17 +54,24 @@ func kills() int {
 	return 15
 }
 
+// measured is after how many kills the duration of a command is measured again,
+// since a machine does not stay as busy as it was.
+const measured = 10
+
 // killThroughout kills a command at moments drawn over the time that it takes,
 // which is measured anew all along: one in each of as many parts of that time as
 // there are kills. It prints at which of its stages the command died.
 func killThroughout(t *testing.T, s *program.Session, seed uint64, c killedCommand) {
 	t.Helper()
-	c.prepare()
-	duration := s.Run("ocipkg", c.arguments...).OK().Elapsed
+	var duration time.Duration
 	random := rand.New(rand.NewPCG(seed, 0))
 	histogram := map[string]int{}
 	ended := 0
 	for n := 0; n < kills(); {
+		if n%measured == 0 {
+			c.prepare()
+			duration = s.Run("ocipkg", c.arguments...).OK().Elapsed
+		}
 		c.prepare()
 		delay := time.Duration(float64(duration) * (float64(n) + random.Float64()) / float64(kills()))
 		r := s.Start("ocipkg", c.arguments...).KillAfter(delay)

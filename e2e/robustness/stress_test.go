@@ -175,7 +175,7 @@ func TestManyCommandsOfWhichOneIsKilledAgainAndAgainLoseNothing(t *testing.T) {
 	close(done)
 	killer.Wait()
 	t.Logf("%d commands ended, and %d were killed", s.ended.Load(), s.killed.Load())
-	if s.killed.Load() < kills {
+	if s.killed.Load() < kills && !t.Failed() {
 		t.Errorf("only %d commands were killed, and %d were not", s.killed.Load(), s.ended.Load())
 	}
 

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/scratch"
 )
 
 // copy brings the entries into the directory, once it is known that each may
@@ -36,12 +37,20 @@ func (b *bundle) copy() ([]string, error) {
 	slices.SortFunc(missing, func(x, y string) int {
 		return strings.Compare(b.entries[x].target+"\x00"+x, b.entries[y].target+"\x00"+y)
 	})
+	if len(missing) == 0 {
+		scratch.Sweep(b.dir)
+		return paths, nil
+	}
+	tmp, err := scratch.New(b.dir)
+	if err != nil {
+		return nil, err
+	}
 	for _, name := range missing {
-		if err := b.write(filepath.Join(b.dir, name), b.entries[name]); err != nil {
-			return nil, err
+		if err := place(tmp.Path, filepath.Join(b.dir, name), b.entries[name]); err != nil {
+			return nil, errors.Join(err, tmp.Close())
 		}
 	}
-	return paths, nil
+	return paths, tmp.Close()
 }
 
 // there tells whether an entry is at its place already. Something else at it
@@ -75,26 +84,21 @@ func (b *bundle) there(at string, e entry) (bool, error) {
 	return same, nil
 }
 
-// write makes a file or a link in one step. Where links take a privilege, the
-// file is there twice.
-func (b *bundle) write(at string, e entry) error {
-	tmp, err := os.CreateTemp(b.dir, ".ocipkg-*")
-	if err != nil {
-		return err
+// place makes a file or a link in one step, by way of the directory tmp. Where
+// links take a privilege, the file is there twice.
+func place(tmp, at string, e entry) error {
+	next := filepath.Join(tmp, "next")
+	if e.target == "" || os.Symlink(e.target, next) != nil {
+		if err := copyLibrary(e.source, next); err != nil {
+			return err
+		}
 	}
-	defer os.Remove(tmp.Name())
-	defer tmp.Close()
-	linkName := tmp.Name() + "-link"
-	if e.target != "" && os.Symlink(e.target, linkName) == nil {
-		defer os.Remove(linkName)
-		return os.Rename(linkName, at)
-	}
-	return copyLibrary(tmp, e.source, at)
+	return os.Rename(next, at)
 }
 
-// copyLibrary copies a library into an open file and gives that its name. The
-// store's files are read-only; a copy is its owner's.
-func copyLibrary(tmp *os.File, source, at string) error {
+// copyLibrary copies a library. The store's files are read-only; a copy is its
+// owner's.
+func copyLibrary(source, to string) error {
 	from, err := os.Open(source)
 	if err != nil {
 		return err
@@ -104,20 +108,16 @@ func copyLibrary(tmp *os.File, source, at string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := io.Copy(tmp, from); err != nil {
-		return err
-	}
-	if err := tmp.Close(); err != nil {
-		return err
-	}
 	mode := fs.FileMode(0o644)
 	if info.Mode()&0o111 != 0 {
 		mode = 0o755
 	}
-	if err := os.Chmod(tmp.Name(), mode); err != nil {
+	file, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
+	if err != nil {
 		return err
 	}
-	return os.Rename(tmp.Name(), at)
+	_, err = io.Copy(file, from)
+	return errors.Join(err, file.Chmod(mode), file.Close())
 }
 
 // sameContent compares two files.

@@ -25,6 +25,7 @@ import (
 	"github.com/ocipkg/ocipkg/internal/errdef"
 	"github.com/ocipkg/ocipkg/internal/filelock"
 	"github.com/ocipkg/ocipkg/internal/limit"
+	"github.com/ocipkg/ocipkg/internal/scratch"
 )
 
 // Writer makes a layout. Blobs are written beside its place under a temporary
@@ -35,8 +36,7 @@ type Writer struct {
 	archive bool
 	replace bool
 	fresh   bool                   // there is no directory at path to add to
-	tmp     string                 // what is unfinished
-	lock    *os.File               // tells others that somebody works in tmp
+	tmp     *scratch.Dir           // what is unfinished
 	dir     string                 // a layout directory in the making, in tmp
 	whole   map[digest.Digest]bool // the blobs of a layout that is made as a whole; nil for others
 
@@ -96,15 +96,14 @@ func CreateTemp() (*Writer, error) {
 
 func create(path string, w *Writer) (*Writer, error) {
 	path = filepath.Clean(path)
-	sweep(filepath.Dir(path))
-	tmp, lock, err := makeTemp(filepath.Dir(path))
+	tmp, err := scratch.New(filepath.Dir(path))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, errdef.Errorf(errdef.ErrNotFound, "the directory of %s does not exist; make it first", path)
 	}
 	if err != nil {
 		return nil, err
 	}
-	w.path, w.tmp, w.lock, w.dir = path, tmp, lock, filepath.Join(tmp, "layout")
+	w.path, w.tmp, w.dir = path, tmp, filepath.Join(tmp.Path, "layout")
 	if err := os.MkdirAll(filepath.Join(w.dir, "blobs", "sha256"), 0o755); err != nil {
 		return nil, errors.Join(err, w.Close())
 	}
@@ -127,16 +126,11 @@ func (w *Writer) Has(desc ocispec.Descriptor) bool {
 }
 
 // Close removes what is unfinished.
-func (w *Writer) Close() error {
-	if w.lock != nil {
-		w.lock.Close()
-	}
-	return os.RemoveAll(w.tmp)
-}
+func (w *Writer) Close() error { return w.tmp.Close() }
 
 // Create starts a blob.
 func (w *Writer) Create() (artifact.Blob, error) {
-	file, err := os.CreateTemp(w.tmp, "blob-*")
+	file, err := os.CreateTemp(w.tmp.Path, "blob-*")
 	if err != nil {
 		return nil, err
 	}
@@ -250,7 +244,7 @@ func (w *Writer) writeIndex(dir string, manifests []ocispec.Descriptor) error {
 			return err
 		}
 	}
-	tmp := filepath.Join(w.tmp, "index.new")
+	tmp := filepath.Join(w.tmp.Path, "index.new")
 	if err := os.WriteFile(tmp, raw, 0o644); err != nil {
 		return err
 	}
@@ -374,7 +368,7 @@ func (w *Writer) manifests() (list []ocispec.Descriptor, whole bool, err error) 
 // finishArchive writes the archive under a temporary name and renames it. Its
 // bytes depend on what it holds alone.
 func (w *Writer) finishArchive(manifests []ocispec.Descriptor) (err error) {
-	name := filepath.Join(w.tmp, "archive")
+	name := filepath.Join(w.tmp.Path, "archive")
 	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return err
