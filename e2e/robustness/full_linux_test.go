@@ -250,7 +250,7 @@ func (w *world) killEverywhere(c fullDisk) {
 	w.keep()
 	w.Run("ocipkg", c.arguments...).OK()
 	want := w.state()
-	plan := syscalls.Plan{Names: syscalls.Changes, Verdict: syscalls.Kill, Prepare: w.restore, Kind: w.kind()}
+	plan := syscalls.Plan{Names: syscalls.Changes, Verdict: syscalls.ErrKill, Prepare: w.restore, Kind: w.kind()}
 	plan.Skip = func(c syscalls.Call) bool { return !strings.HasPrefix(c.Path, filepath.Dir(w.Home)+"/") }
 	times := 0
 	plan.Check = func(at syscalls.Call, r *program.Result) {

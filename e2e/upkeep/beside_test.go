@@ -160,21 +160,24 @@ func TestARemovalThatIsKilledLeavesAGoodStore(t *testing.T) {
 	fill()
 	duration := s.Run("ocipkg", command...).OK().Elapsed
 	killed, halfDone := 0, 0
-	for i := range kills {
-		fill()
-		if s.Start("ocipkg", command...).KillAfter(duration * time.Duration(i) / kills).Killed {
-			killed++
+	for tries := 0; killed < kills; tries++ {
+		if tries == 10*kills {
+			t.Fatalf("of %d removals only %d were still there to be killed", tries, killed)
 		}
+		fill()
+		r := s.Start("ocipkg", command...).KillAfter(duration * time.Duration(killed) / kills)
+		if !r.Killed { // it was quicker than the last time
+			duration = r.Elapsed
+			continue
+		}
+		killed++
 		if left, err := os.ReadDir(filepath.Join(s.store, "tmp")); err == nil && len(left) > 0 {
 			halfDone++
 		}
 		s.checkGood()
 		if t.Failed() {
-			t.Fatalf("killed after %d/%d of %v", i, kills, duration)
+			t.Fatalf("killed after %d/%d of %v", killed-1, kills, duration)
 		}
 	}
-	t.Logf("%d of %d killed, %d of them half done", killed, kills, halfDone)
-	if killed < kills/2 {
-		t.Errorf("%d of %d were killed", killed, kills)
-	}
+	t.Logf("%d killed, %d of them half done", killed, halfDone)
 }
