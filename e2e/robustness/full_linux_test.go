@@ -200,7 +200,7 @@ func commands(t *testing.T) (w *world, all []fullDisk) {
 		{arguments: []string{"pack", "--overwrite", "in", "out.tar"}},
 		{arguments: []string{"compose", "--overwrite", "in/version", "-o", "new.tar"}},
 		{arguments: []string{"copy", "--overwrite", w.name("1"), "new.tar"}},
-		{arguments: []string{"copy", w.name("1"), "oci:layout"}, short: true},
+		{arguments: []string{"copy", w.name("1"), "oci:layout"}},
 		{arguments: []string{"lock"}},
 		{arguments: []string{"add", w.name("2")}, short: true},
 		{arguments: []string{"vendor", "vendored"}},
@@ -236,7 +236,9 @@ func TestCommandsKilledAtAnyCallAreDoneByTheNextRun(t *testing.T) {
 	t.Parallel()
 	w, all := commands(t)
 	for _, c := range all {
-		w.killEverywhere(c)
+		if c.arguments[0] != "get" || os.Getenv("OCIPKG_SOAK") == "1" { // of which the renames are tried apart
+			w.killEverywhere(c)
+		}
 	}
 	w.killEverywhere(w.getTwo())
 }
