@@ -40,7 +40,8 @@ soak:
 	./scripts/fuzz 2m
 	go test -race -count=5 ./...
 	cd e2e && go test -count=5 -timeout 60m ./...
-	cd e2e && OCIPKG_SOAK=1 go test -count=1 -timeout 120m ./detection ./upkeep ./robustness
+	cd e2e && OCIPKG_SOAK=1 go test -count=1 -timeout 60m ./detection ./upkeep
+	cd e2e && OCIPKG_SOAK=1 go test -count=1 -v -timeout 180m -run 'Killed|FullDiskAtAny' ./robustness
 	cd e2e && OCIPKG_SOAK=1 go test -count=1 -run Protocol ./login
 
 fuzz:
