@@ -93,6 +93,10 @@ func (s *server) wantTimes(t testing.TB, part string, want int) {
 func repo(t testing.TB, host string, options Options) *Repository {
 	client := New(options)
 	t.Cleanup(client.Close)
+	return repoOf(client, host)
+}
+
+func repoOf(client *Client, host string) *Repository {
 	return client.Repository(reference.Reference{Registry: host, Repository: repository})
 }
 
