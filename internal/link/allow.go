@@ -273,7 +273,7 @@ func control(arg string) bool {
 func nameable(name string) bool {
 	name = strings.TrimPrefix(name, ":")
 	return name != "" && name[0] != '-' && !strings.HasPrefix(name, "to_library") && !strings.ContainsFunc(name, func(r rune) bool {
-		return !alphanumeric(r) && r < 0x80 && !strings.ContainsRune("_.+-", r)
+		return unicode.IsControl(r) || !alphanumeric(r) && r < 0x80 && !strings.ContainsRune("_.+-", r)
 	})
 }
 
@@ -281,6 +281,6 @@ func nameable(name string) bool {
 // no path, no option, no further constraint, nothing that a build system could evaluate.
 func IsModule(name string) bool {
 	return name != "" && name[0] != '.' && name[0] != '-' && !strings.HasSuffix(name, ".pc") && !strings.ContainsFunc(name, func(r rune) bool {
-		return r <= ' ' || r == 0x7f || strings.ContainsRune("/\\:,<>=!\"'$`;|&()[]{}*?#", r)
+		return r == ' ' || unicode.IsControl(r) || strings.ContainsRune("/\\:,<>=!\"'$`;|&()[]{}*?#", r)
 	})
 }

@@ -83,7 +83,7 @@ func TestOnlyNamesOfModulesAreLeftToTheRealPkgConfig(t *testing.T) {
 	for name, want := range map[string]bool{
 		"zlib": true, "gtk+-3.0": true, "libstdc++": true, "a.b": true,
 		"": false, ".": false, "-x": false, "--libs": false, "a b": false, "a,b": false, "a\nb": false, "evil.pc": false, "/tmp/evil.pc": false,
-		"../evil": false, `a\b`: false, "a>=1": false, "a:b": false,
+		"../evil": false, `a\b`: false, "a>=1": false, "a:b": false, "a\u009bb": false,
 	} {
 		if got := IsModule(name); got != want {
 			t.Errorf("%q: got %v, want %v", name, got, want)

@@ -286,6 +286,8 @@ func FuzzAnAllowedFlagStaysInThePackage(f *testing.F) {
 			f.Add(one, two)
 		}
 	}
+	f.Add("-framework", "a\u009bb") // which begins a sequence that steers a terminal
+	f.Add("-la\u009bb", "")
 	f.Fuzz(func(t *testing.T, one, two string) {
 		args := []string{one, two}
 		if two == "" {
