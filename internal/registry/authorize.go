@@ -206,6 +206,11 @@ func unfitForBasic(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "missing username or password for")
 }
 
+// maxAddress is how long, in bytes, an address may be that a registry sends us
+// on to. Signed ones have some kilobytes; pages of a list, each of which names
+// the next one relative to itself, would grow without end.
+const maxAddress = 16 << 10
+
 // guard keeps credentials from other hosts than the registry's: they go to a
 // token server elsewhere only when the registry named it over TLS, and is
 // itself reached so, or when both are on this machine.
@@ -215,6 +220,12 @@ type guard struct {
 }
 
 func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
+	if n := len(req.URL.String()); n > maxAddress {
+		if req.Body != nil {
+			req.Body.Close()
+		}
+		return nil, &explained{errdef.Errorf(errdef.ErrNetwork, "%s sends on to an address of %d bytes, more than the %d that are taken; tell its operator", g.of.registry, n, maxAddress)}
+	}
 	// An identity token goes in a form.
 	secret := req.Header.Get("Authorization") != "" || req.Header.Get("Content-Type") == "application/x-www-form-urlencoded"
 	if secret && req.URL.Host != g.of.host && !g.trusts(req.URL) {

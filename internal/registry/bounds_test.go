@@ -3,6 +3,7 @@ package registry
 import (
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -110,4 +111,14 @@ func TestATokenServerThatSendsAroundIsNotFollowedWithoutEnd(t *testing.T) {
 	if n := s.times(""); n > 2 {
 		t.Errorf("the registry was asked %d times", n)
 	}
+}
+
+func TestPagesWhoseAddressesGrowAreNotFollowedForLong(t *testing.T) {
+	s := serve(t, map[string]http.HandlerFunc{"/v2/": func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Link", "<"+strings.Repeat("longer", 500)+`/list>; rel="next"`)
+		answer(http.StatusOK, `{"tags": ["1"]}`)(w, r)
+	}})
+	_, err := repo(t, s.host, Options{}).Tags(t.Context())
+	wantError(t, err, errdef.ErrNetwork, s.host, "an address of 18", "16384")
+	s.wantTimes(t, "GET", 6)
 }

@@ -114,6 +114,7 @@ func FuzzWhatAHostileRegistrySaysLeadsNoSecretElsewhere(f *testing.F) {
 		{308, `bearer realm="//reg.example:443/token", realm=""`, "//reg.example:443/x", `<`},
 		{301, `Bearer error="insufficient_scope",realm="https://ann:x@reg.example/"`, "https://ann:secret@reg.example/%zz", `>;rel=<`},
 		{200, `Negotiate, Basic realm="\"`, "\x00", `<https://reg.example./v2/>`},
+		{200, "", "", `<` + strings.Repeat("longer", 99) + `/list>; rel="next"`}, // and longer, page after page
 		{303, `Bearer realm="https://127.0.0.1/token",scope="` + strings.Repeat("a:b:c ", 9) + `"`, strings.Repeat("../", 9), strings.Repeat("<", 9)},
 	} {
 		f.Add(uint8(slices.Index(statuses, seed.status)), seed.challenge, seed.location, seed.link)
