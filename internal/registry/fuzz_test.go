@@ -89,7 +89,7 @@ func (h *hostile) look(req *http.Request, body []byte) {
 	token := strings.Contains(said, hostileToken)
 	switch {
 	case !password && !token, req.URL.Scheme == "https" && strings.TrimSuffix(req.URL.Host, ":443") == hostileName:
-	case password && req.URL.Scheme == "https" && strings.Contains(h.challenge, "https://"):
+	case password && req.URL.Scheme == "https" && strings.Contains(strings.ToLower(h.challenge), "https:"):
 		// It answers the challenge, and nothing else.
 		if req.Method == http.MethodGet && !req.URL.Query().Has("scope") || strings.HasPrefix(req.URL.Path, "/v2/") && !strings.Contains(h.challenge, "/v2/") {
 			h.t.Errorf("the password went along to %s %s", req.Method, req.URL)
@@ -112,6 +112,7 @@ func FuzzWhatAHostileRegistrySaysLeadsNoSecretElsewhere(f *testing.F) {
 		{302, `Bearer realm="http://auth.example/token"`, "http://cdn.example/", page},
 		{307, `Basic realm="x"`, "https://a.reg.example/v2/acme/foo/blobs/sha256:1?x", `<?again>`},
 		{308, `bearer realm="//reg.example:443/token", realm=""`, "//reg.example:443/x", `<`},
+		{404, `Bearer realm="HttpS://ann@other.example/"`, "", ""},
 		{301, `Bearer error="insufficient_scope",realm="https://ann:x@reg.example/"`, "https://ann:secret@reg.example/%zz", `>;rel=<`},
 		{200, `Negotiate, Basic realm="\"`, "\x00", `<https://reg.example./v2/>`},
 		{200, "", "", `<` + strings.Repeat("longer", 99) + `/list>; rel="next"`}, // and longer, page after page
