@@ -43,7 +43,7 @@ soak:
 	go test -race -count=5 ./...
 	cd e2e && go test -count=5 -timeout 60m ./...
 	cd e2e && OCIPKG_SOAK=1 go test -count=1 -timeout 60m ./detection ./platforms ./upkeep
-	cd e2e && OCIPKG_SOAK=1 go test -count=1 -v -timeout 180m -run 'Killed|FullDiskAtAny' ./robustness
+	cd e2e && OCIPKG_SOAK=1 go test -count=1 -v -timeout 180m ./robustness
 	cd e2e && OCIPKG_SOAK=1 go test -count=1 -run Protocol ./login
 
 fuzz:
