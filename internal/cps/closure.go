@@ -28,6 +28,15 @@ type Item struct {
 	Type          string
 	Configuration string // the one that was chosen; empty for a component without any
 	Attributes    *Attributes
+	// Circle numbers the components that require each other, from 1; 0 is a component in no circle. Those of one circle
+	// stand beside each other in a closure.
+	Circle int
+}
+
+// Missing is a requirement that none of the packages at hand answers to.
+type Missing struct {
+	Package string
+	By      Item // the component that requires it, the first of several
 }
 
 // String is the component's absolute name.
@@ -44,31 +53,22 @@ type Walker struct {
 	Replace func(p *Package, component string) (string, error)
 }
 
-// Closure lists the components that the roots need at a stage: dependents before what they depend on, each once,
+// Closure returns the components that the roots need at a stage: dependents before what they depend on, each once,
 // and otherwise in the order of the requirements, a later mention taking the place of an earlier one. That is the order
-// in which a linker that goes through its arguments once finds every symbol. Names of packages that Find does not know
-// come back as missing, each once, in the order of their last mention.
-// Errors are *[CycleError] and *[MissingError], and those of Replace.
-func (w *Walker) Closure(stage Stage, roots ...Root) (items []Item, missing []string, err error) {
-	walk := walk{Walker: w, stage: stage, state: map[key]int{}, missing: map[string]bool{}}
+// in which a linker that goes through its arguments once finds every symbol, but for components that require each other:
+// those are told by [Item.Circle]. Names of packages that Find does not know come back as missing, each once, in the order
+// of their last mention. Errors are *[MissingError], and those of Replace.
+func (w *Walker) Closure(stage Stage, roots ...Root) (items []Item, missing []Missing, err error) {
+	walk := walk{Walker: w, stage: stage, needs: map[key][]key{}, missing: map[string]bool{}}
 	for _, root := range slices.Backward(roots) {
 		spec := Spec{Component: root.Component}
-		if err := walk.spec(root.Package, spec, ""); err != nil {
+		if _, err := walk.spec(root.Package, spec, ""); err != nil {
 			return nil, nil, err
 		}
 	}
 	slices.Reverse(walk.items)
 	slices.Reverse(walk.missed)
-	return walk.items, walk.missed, nil
-}
-
-// CycleError is a component that requires itself.
-type CycleError struct {
-	Path []string // absolute names; the last is the first again
-}
-
-func (e *CycleError) Error() string {
-	return fmt.Sprintf("components require each other in a circle: %s: one of these requirements has to go", strings.Join(e.Path, " -> "))
+	return walk.inCircles(), walk.missed, nil
 }
 
 // MissingError is a component that its package does not have.
@@ -95,35 +95,33 @@ type key struct {
 	component, configuration string
 }
 
-const (
-	open = 1 // on the path from a root
-	done = 2
-)
+func (i Item) key() key { return key{i.Package, i.Component, i.Configuration} }
 
 // walk is one depth-first search. It visits requirements last to first and collects components when they are left, so
 // that the reversed result is in link order.
 type walk struct {
 	*Walker
 	stage   Stage
-	state   map[key]int
-	path    []key
+	needs   map[key][]key // what a component requires, of those that were visited
 	items   []Item
-	missed  []string
+	missed  []Missing
 	missing map[string]bool
 }
 
 // spec visits the components of pkg that a requirement stands for; by names the component that has the requirement.
-func (w *walk) spec(pkg *Package, s Spec, by string) error {
+func (w *walk) spec(pkg *Package, s Spec, by string) ([]key, error) {
 	items, err := w.choose(pkg, s, by)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	var visited []key
 	for _, item := range slices.Backward(items) {
 		if err := w.component(item); err != nil {
-			return err
+			return nil, err
 		}
+		visited = append(visited, item.key())
 	}
-	return nil
+	return visited, nil
 }
 
 // choose lists the components of pkg that a requirement stands for, each in the configuration that the consumer gets.
@@ -166,36 +164,60 @@ func (p *Package) linkable() []string {
 }
 
 func (w *walk) component(item Item) error {
-	k := key{item.Package, item.Component, item.Configuration}
-	switch w.state[k] {
-	case done:
+	k := item.key()
+	if _, visited := w.needs[k]; visited {
 		return nil
-	case open:
-		return w.cycle(k)
 	}
-	w.state[k] = open
-	w.path = append(w.path, k)
+	w.needs[k] = nil
 	for _, requirement := range slices.Backward(item.requirements(w.stage)) {
-		if err := w.requirement(item, requirement); err != nil {
+		pkg, s := w.target(item, requirement)
+		if pkg == nil {
+			w.miss(s.Package, item)
+			continue
+		}
+		needed, err := w.spec(pkg, s, item.String())
+		if err != nil {
 			return err
 		}
+		w.needs[k] = append(w.needs[k], needed...)
 	}
-	w.path = w.path[:len(w.path)-1]
-	w.state[k] = done
 	w.items = append(w.items, item)
 	return nil
 }
 
-func (w *walk) requirement(item Item, requirement string) error {
-	pkg, s := w.target(item, requirement)
-	if pkg == nil {
-		if !w.missing[s.Package] {
-			w.missing[s.Package] = true
-			w.missed = append(w.missed, s.Package)
-		}
-		return nil
+func (w *walk) miss(name string, by Item) {
+	if !w.missing[name] {
+		w.missing[name] = true
+		w.missed = append(w.missed, Missing{Package: name, By: by})
 	}
-	return w.spec(pkg, s, item.String())
+}
+
+// inCircles returns the collected components with those of each circle where its first one stands. What stands between
+// them is required by the circle and requires none of it.
+func (w *walk) inCircles() []Item {
+	keys := make([]key, len(w.items))
+	for i, item := range w.items {
+		keys[i] = item.key()
+	}
+	circles := circles(keys, func(k key) []key { return w.needs[k] })
+	if len(circles) == 0 {
+		return w.items
+	}
+	members := map[int][]Item{}
+	for i := range w.items {
+		w.items[i].Circle = circles[keys[i]]
+		members[w.items[i].Circle] = append(members[w.items[i].Circle], w.items[i])
+	}
+	var ordered []Item
+	for _, item := range w.items {
+		if item.Circle == 0 {
+			ordered = append(ordered, item)
+			continue
+		}
+		ordered = append(ordered, members[item.Circle]...)
+		delete(members, item.Circle)
+	}
+	return ordered
 }
 
 // target reads a requirement of item and gives the package that it leads to, nil when that is not at hand.
@@ -227,15 +249,6 @@ func (w *Walker) find(from *Package, s *Spec) *Package {
 		return from
 	}
 	return nil
-}
-
-func (w *walk) cycle(k key) error {
-	e := new(CycleError)
-	for _, on := range w.path[slices.Index(w.path, k):] {
-		e.Path = append(e.Path, on.pkg.Name+":"+on.component)
-	}
-	e.Path = append(e.Path, e.Path[0])
-	return e
 }
 
 // requirements lists what the component needs at a stage.

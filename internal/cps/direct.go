@@ -5,12 +5,12 @@ import "slices"
 // Direct lists the components that item requires itself at a stage, in the order of its requirements, and the names of the
 // packages among them that Find does not know: one step of [Walker.Closure], for build systems that take the graph and not
 // its order. Errors are *[MissingError] and those of Replace.
-func (w *Walker) Direct(stage Stage, item Item) (items []Item, missing []string, err error) {
+func (w *Walker) Direct(stage Stage, item Item) (items []Item, missing []Missing, err error) {
 	for _, requirement := range item.requirements(stage) {
 		pkg, s := w.target(item, requirement)
 		if pkg == nil {
-			if !slices.Contains(missing, s.Package) {
-				missing = append(missing, s.Package)
+			if !slices.ContainsFunc(missing, func(m Missing) bool { return m.Package == s.Package }) {
+				missing = append(missing, Missing{Package: s.Package, By: item})
 			}
 			continue
 		}

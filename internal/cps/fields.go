@@ -75,6 +75,7 @@ func (p *PkgConfig) fields() []field {
 		{"url", &p.URL},
 		{"version", &p.Version},
 		{"variables", &p.Variables},
+		{"fields", &p.Fields},
 	}
 }
 
@@ -96,6 +97,7 @@ func (a *Attributes) fields() []field {
 		{"dyld_requires", &a.DyldRequires},
 		{"cpp_module_metadata", &a.CppModuleMetadata},
 		{"x_ocipkg_soname", &a.Soname},
+		{"x_ocipkg_link", &a.LinkItems},
 	}
 }
 

@@ -105,6 +105,8 @@ type PkgConfig struct {
 	URL         string
 	Version     string
 	Variables   map[string]string // evaluated; paths begin with [PrefixMarker]
+	// Fields holds the fields that have no other place, by their names in lower case, evaluated: "source", "license.file".
+	Fields map[string]string
 
 	Extra map[string]json.RawMessage
 }
@@ -132,6 +134,12 @@ type Attributes struct {
 	// Soname is the name under which the dynamic loader looks for a shared library, written as the extension
 	// x_ocipkg_soname; empty when it is the base name of Location.
 	Soname string
+
+	// LinkItems is the whole of what a linker is told of the component, as arguments in their order: libraries of the package
+	// by path, others by -l, flags, groups and whole archives by the flags that open and close them. It takes the place of
+	// Location, LinkLocation, LinkLibraries and LinkFlags for who knows it, where these cannot express the order. It is written
+	// as the extension x_ocipkg_link; nil: they can.
+	LinkItems []string
 
 	// Unset names the attributes that a configuration sets to null, so that the component's own value does not apply.
 	Unset []string
@@ -177,8 +185,9 @@ func (d Definitions) For(language string) map[string]*string {
 	return merged
 }
 
-// Defaults names the components that a consumer gets who names none: DefaultComponents, else the component that is named
-// as the package, else every library and interface that no other component of the package requires.
+// Defaults returns the components that a consumer gets who names none: DefaultComponents, else the component that is named
+// as the package, else every library and interface that no other component of the package requires. Components that
+// require each other do not keep each other from being defaults.
 func (p *Package) Defaults() []string {
 	if len(p.DefaultComponents) > 0 {
 		return p.DefaultComponents
@@ -186,14 +195,9 @@ func (p *Package) Defaults() []string {
 	if c := p.Components[p.Name]; c != nil && c.Linkable() {
 		return []string{p.Name}
 	}
-	required := p.requiredWithin()
-	var names []string
-	for _, name := range sortedKeys(p.Components) {
-		if p.Components[name].Linkable() && !required[name] {
-			names = append(names, name)
-		}
-	}
-	return names
+	return slices.DeleteFunc(Unrequired(sortedKeys(p.Components), p.requiredWithin), func(name string) bool {
+		return !p.Components[name].Linkable()
+	})
 }
 
 // Linkable says whether a consumer can link the component: an archive, a dylib or an interface.
@@ -201,15 +205,13 @@ func (c *Component) Linkable() bool {
 	return c.Type == Archive || c.Type == Dylib || c.Type == Interface
 }
 
-// requiredWithin is the set of components that another component of the same package requires.
-func (p *Package) requiredWithin() map[string]bool {
-	required := map[string]bool{}
-	for name, c := range p.Components {
+// requiredWithin returns the components of the same package that a component requires.
+func (p *Package) requiredWithin(name string) []string {
+	var required []string
+	if c := p.Components[name]; c != nil {
 		for _, spec := range c.allRequirements() {
-			if s := ParseSpec(spec); s.Package == "" || s.Package == p.Name {
-				if s.Component != name {
-					required[s.Component] = true
-				}
+			if s := ParseSpec(spec); (s.Package == "" || s.Package == p.Name) && s.Component != name {
+				required = append(required, s.Component)
 			}
 		}
 	}

@@ -75,6 +75,9 @@ func (p *Package) MapPaths(replace func(string) string) {
 			for name, value := range c.PkgConfig.Variables {
 				c.PkgConfig.Variables[name] = marked(value)
 			}
+			for name, value := range c.PkgConfig.Fields {
+				c.PkgConfig.Fields[name] = marked(value)
+			}
 		}
 	}
 }
@@ -102,6 +105,7 @@ func (a *Attributes) mapPaths(replace, marked func(string) string) {
 			a.LinkLibraries[i] = replace(library)
 		}
 	}
+	mapAll(a.LinkItems, marked)
 }
 
 // Place makes the document one of a package that is installed in the absolute directory root: every path is absolute.

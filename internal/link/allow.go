@@ -95,7 +95,7 @@ var linkFlags = allowlist{
 	nothing: {
 		"-pthread", "-rdynamic", "-static-libgcc", "-static-libstdc++", "-mthreads", "-mwindows", "-m32", "-m64", "-fopenmp", "-fPIC",
 		"-fpic", "-fPIE", "-fpie", "-pie", "-no-pie", "-flto", "-fno-lto", "-ObjC",
-		"-Wl,--as-needed", "-Wl,--no-as-needed", "-Wl,-Bstatic", "-Wl,-Bdynamic", "-Wl,--start-group", "-Wl,--end-group",
+		"-Wl,--as-needed", "-Wl,--no-as-needed", "-Wl,-Bstatic", "-Wl,-Bdynamic", "-Wl,--start-group", "-Wl,--end-group", "-Wl,--whole-archive", "-Wl,--no-whole-archive",
 		"-Wl,--push-state", "-Wl,--pop-state", "-Wl,--export-dynamic", "-Wl,-export-dynamic", "-Wl,-E", "-Wl,--no-undefined",
 		"-Wl,--allow-shlib-undefined", "-Wl,--no-allow-shlib-undefined", "-Wl,--enable-new-dtags", disableNewDtags,
 		"-Wl,-z,relro", "-Wl,-z,now", "-Wl,-z,noexecstack", "-Wl,-z,relro,-z,now", "-Wl,-search_paths_first",

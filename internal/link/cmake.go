@@ -172,7 +172,7 @@ func (c *cmakeConfig) componentOf(library string) (string, error) {
 		if !document.Components[name].Linkable() {
 			continue
 		}
-		items, err := c.items([]cps.Root{{Package: document, Component: name}})
+		items, err := c.rootItems([]cps.Root{{Package: document, Component: name}})
 		var sharedOnly *SharedOnlyError
 		if errors.As(err, &sharedOnly) {
 			continue
@@ -187,8 +187,8 @@ func (c *cmakeConfig) componentOf(library string) (string, error) {
 	return "", nil
 }
 
-// items gives the components that roots stand for.
-func (c *cmakeConfig) items(roots []cps.Root) ([]cps.Item, error) {
+// rootItems returns the components that roots stand for.
+func (c *cmakeConfig) rootItems(roots []cps.Root) ([]cps.Item, error) {
 	items, err := c.walker(cps.Link).Roots(roots...)
 	if err != nil {
 		return nil, err
@@ -215,7 +215,7 @@ func (c *cmakeConfig) chosen(item cps.Item) (cps.Item, error) {
 		}
 		item = children[0]
 		if slices.Contains(path, item.Component) {
-			return item, errdef.Errorf(errdef.ErrVerification, "link %s: its components require each other in a circle: %s", item.Package.Name, strings.Join(append(path, item.Component), " → "))
+			break // in a circle, all of which are one
 		}
 		path = append(path, item.Component)
 	}
@@ -224,7 +224,7 @@ func (c *cmakeConfig) chosen(item cps.Item) (cps.Item, error) {
 
 // children lists what a component links. A shared library's own needs count too: CMake then lets programs find them
 // when they start, which a RUNPATH would not.
-func (c *cmakeConfig) children(item cps.Item) (children []cps.Item, missing []string, err error) {
+func (c *cmakeConfig) children(item cps.Item) (children []cps.Item, missing []cps.Missing, err error) {
 	children, missing, err = c.walker(cps.Link).Direct(cps.Link, item)
 	if err != nil || !c.collector.opts.Shared {
 		return children, missing, err
@@ -273,7 +273,7 @@ func (c *cmakeConfig) public(name string, roots []cps.Root) error {
 		return nil
 	}
 	c.publicNames[name] = true
-	items, err := c.items(roots)
+	items, err := c.rootItems(roots)
 	if err != nil {
 		return err
 	}

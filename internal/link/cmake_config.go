@@ -159,7 +159,7 @@ func (c *cmakeConfig) singleLibrary(alias cmakeAlias) error {
 		return err
 	}
 	roots := []cps.Root{{Package: c.request.Package.CPS, Component: component}}
-	items, err := c.items(roots)
+	items, err := c.rootItems(roots)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package link
 
 import (
+	"path"
 	"slices"
 	"strings"
 
@@ -17,20 +18,22 @@ type cmakeInterface struct {
 
 // linkInterface collects what a component brings beside its own file, then what it requires.
 func (c *cmakeConfig) linkInterface(item cps.Item) (*cmakeInterface, error) {
-	libraries, err := c.libraries(item)
+	items, err := c.collector.items(item)
 	if err != nil {
 		return nil, err
 	}
-	if item.Type == cps.Archive || item.Type == cps.Dylib {
-		libraries = libraries[1:] // its own
+	if len(items) > 0 && items[0].own {
+		items = items[1:]
+	} else if item.Type == cps.Dylib {
+		items = slices.DeleteFunc(items, func(l Item) bool { return l.own })
 	}
 	children, missing, err := c.children(item)
 	if err != nil {
 		return nil, err
 	}
-	libraries = slices.DeleteFunc(libraries, func(l Library) bool { return l.Kind == System && answered(l.Name, missing) })
+	items = slices.DeleteFunc(items, func(l Item) bool { return l.Kind == System && answered(l.Name, missing) })
 	in := new(cmakeInterface)
-	if err := c.addLibraries(in, item, libraries); err != nil {
+	if err := c.addItems(in, item, items); err != nil {
 		return nil, err
 	}
 	if item.Type != cps.Dylib {
@@ -43,57 +46,84 @@ func (c *cmakeConfig) linkInterface(item cps.Item) (*cmakeInterface, error) {
 		}
 		in.libraries = appendMissing(in.libraries, linkOnly(name))
 	}
-	for _, name := range missing {
-		in.libraries = append(in.libraries, linkOnly(systemTarget(name)))
+	for _, m := range missing {
+		in.libraries = append(in.libraries, linkOnly(systemTarget(m.Package)))
 	}
 	return in, nil
 }
 
-// answered says whether a library is that of one of the packages, whose target then stands for it: by -l it could be another
-// copy.
-func answered(library string, packages []string) bool {
+// answered reports whether a library is that of one of the packages, whose target then stands for it: by -l it could be
+// another copy.
+func answered(library string, packages []cps.Missing) bool {
 	m, ok := moduleOf(library)
-	return ok && slices.ContainsFunc(packages, func(name string) bool {
-		other, ok := moduleOf(name)
+	return ok && slices.ContainsFunc(packages, func(p cps.Missing) bool {
+		other, ok := moduleOf(p.Package)
 		return ok && other.name == m.name
 	})
 }
 
-func (c *cmakeConfig) addLibraries(in *cmakeInterface, item cps.Item, libraries []Library) error {
-	first := slices.IndexFunc(libraries, hasPlace)
-	for i := 0; i < len(libraries); i++ {
-		if i != first {
-			if err := c.addLibrary(in, item, libraries[i]); err != nil {
-				return err
+// ownOrder reports whether items must stay in their order: CMake sorts the entries of a target by what it knows of their
+// needs, which of archives without a target is nothing.
+func ownOrder(items []Item) bool {
+	return slices.ContainsFunc(items, func(l Item) bool { return l.Kind == Static || len(l.Items) > 0 })
+}
+
+func (c *cmakeConfig) addItems(in *cmakeInterface, item cps.Item, items []Item) error {
+	if ownOrder(items) && c.collector.opts.Env != "msvc" {
+		items = slices.DeleteFunc(items, func(l Item) bool {
+			if dir := l.searchDir(); dir != "" {
+				in.directories = append(in.directories, literal(dir))
+				return true
 			}
-			continue
+			return false
+		})
+		in.libraries = append(in.libraries, c.together(items))
+		return nil
+	}
+	for _, l := range items {
+		if err := c.addItem(in, item, l); err != nil {
+			return err
 		}
-		last := len(libraries) - 1
-		for !hasPlace(libraries[last]) {
-			last--
-		}
-		in.libraries = append(in.libraries, together(libraries[i:last+1]))
-		i = last
 	}
 	return nil
 }
 
-// hasPlace says whether an entry is a flag that acts on the libraries after it.
-func hasPlace(l Library) bool { return l.Kind == Flag && positional(l.Args) }
-
-// together writes libraries and the flags among them as one entry, which CMake neither sorts nor takes apart.
-func together(libraries []Library) string {
+// together writes items as one entry, which CMake neither sorts nor takes apart. CMake takes what begins with a dash for
+// flags, and leaves it as it is.
+func (c *cmakeConfig) together(items []Item) string {
+	items = slices.Clone(items)
 	var args []string
-	for _, l := range libraries {
-		if l.Path != "" {
-			args = append(args, Quote(l.Path))
-			continue
-		}
-		for _, arg := range l.args() {
-			args = append(args, Quote(arg))
-		}
+	for i := range items {
+		args = append(args, c.byPath(items[i])...)
+	}
+	if first := args[0]; first[0] != '-' {
+		args = slices.Insert(args, 0, "-L"+dirname(first))
+	}
+	for i := range args {
+		args[i] = Quote(args[i])
 	}
 	return literal(strings.Join(args, " "))
+}
+
+// byPath returns the arguments for an item in which every library of a package is given by its path, also one that is
+// called by -l where it is that of a package.
+func (c *cmakeConfig) byPath(l Item) []string {
+	if ours, ok := c.files[l.Name]; ok && l.Kind == System {
+		return []string{c.file(ours)}
+	}
+	switch {
+	case l.Kind == Whole:
+		return l.args()
+	case len(l.Items) > 0:
+		args := slices.Clone(l.Args)
+		for _, member := range l.Items {
+			args = append(args, c.byPath(member)...)
+		}
+		return append(args, l.End...)
+	case l.Path != "":
+		return []string{l.Path}
+	}
+	return l.args()
 }
 
 // indexFiles notes the libraries of the closure by name: one that a component calls by -l is ours, as it would be with our
@@ -120,14 +150,11 @@ func (c *cmakeConfig) closureItems(roots []cps.Root) ([]cps.Item, error) {
 	return items, err
 }
 
-func (c *cmakeConfig) addLibrary(in *cmakeInterface, item cps.Item, l Library) error {
-	dir, isDir := strings.CutPrefix(l.args()[0], "-L")
+func (c *cmakeConfig) addItem(in *cmakeInterface, item cps.Item, l Item) error {
 	ours, isOurs := c.files[l.Name]
-	switch {
-	case l.Kind == Flag && isDir && dir != "":
+	switch dir := l.searchDir(); {
+	case dir != "":
 		in.directories = append(in.directories, literal(dir))
-	case l.Kind == Flag && isDir:
-		in.directories = append(in.directories, literals(l.Args[1:])...)
 	case l.Kind == Flag:
 		in.options = append(in.options, literal(shellOption(l.Args)))
 	case l.Kind == System && isOurs:
@@ -140,6 +167,9 @@ func (c *cmakeConfig) addLibrary(in *cmakeInterface, item cps.Item, l Library) e
 		}
 		in.libraries = appendMissing(in.libraries, linkOnly(name))
 	default:
+		if l.Kind == Shared && c.collector.opts.OS != "windows" {
+			in.options = appendMissing(in.options, literal(c.dtags()), literal("-Wl,-rpath,"+l.runtimeDir))
+		}
 		in.libraries = append(in.libraries, literal(c.entry(l)))
 	}
 	return nil
@@ -147,7 +177,7 @@ func (c *cmakeConfig) addLibrary(in *cmakeInterface, item cps.Item, l Library) e
 
 // entry is a library as an item of a list that is linked. A system's library has -l before it, so that it is not taken for
 // a target of the consumer that has its name.
-func (c *cmakeConfig) entry(l Library) string {
+func (c *cmakeConfig) entry(l Item) string {
 	switch {
 	case l.Path != "":
 		return l.Path
@@ -194,51 +224,86 @@ func (c *cmakeConfig) writeLinkInterface(name, kind string, in *cmakeInterface) 
 	}
 }
 
-// flat lists the libraries of roots and of all that they need: files, -lNAME, targets of the system's packages.
+// flat returns the libraries of roots and of all that they need, as one list: files, -lNAME, targets of the system's
+// packages.
 func (c *cmakeConfig) flat(roots []cps.Root) (own, all []string, err error) {
-	items, err := c.closureItems(roots)
+	request := Request{Package: c.request.Package}
+	for _, root := range roots {
+		if root.Component != "" {
+			request.Components = append(request.Components, root.Component)
+		}
+	}
+	flags, err := Link(c.packages, []Request{request}, c.collector.opts)
 	if err != nil {
 		return nil, nil, err
 	}
-	var runtimes []string
-	for _, item := range items {
-		in, err := c.linkInterface(item)
+	var missing []cps.Missing
+	for _, s := range flags.System {
+		missing = append(missing, cps.Missing{Package: s.Name})
+	}
+	items := slices.DeleteFunc(flags.Items, func(l Item) bool { return l.Kind == System && answered(l.Name, missing) })
+	for i := 0; i < len(items); {
+		l := items[i]
+		if l.own {
+			file := c.ownFile(l)
+			all = append(all, file)
+			if l.Package == c.request.Package.Name {
+				own = append(own, file)
+			}
+			i++
+			continue
+		}
+		end := i + 1
+		for end < len(items) && items[end].Component == l.Component && items[end].Package == l.Package && !items[end].own {
+			end++
+		}
+		all = append(all, c.flatRun(items[i:end])...)
+		i = end
+	}
+	if c.collector.opts.Shared { // what only the loader needs, for CMake to let programs find it
+		loaded, err := c.closureItems(roots)
 		if err != nil {
 			return nil, nil, err
 		}
-		if item.Type == cps.Archive || item.Type == cps.Dylib {
-			all = append(all, c.file(item))
-			if item.Package == c.request.Package.CPS {
-				own = append(own, c.file(item))
+		for _, item := range loaded {
+			if item.Type == cps.Dylib {
+				all = appendMissing(all, c.file(item))
 			}
-		}
-		if item.Type == cps.Dylib && c.dtags() != "" && c.collector.opts.OS != "windows" {
-			all = append(all, c.dtags())
-		}
-		for _, l := range in.libraries {
-			if !strings.HasPrefix(l, "$<LINK_ONLY:ocipkg::") {
-				all = append(all, strings.TrimSuffix(strings.TrimPrefix(l, "$<LINK_ONLY:"), ">"))
-			}
-		}
-		for _, option := range in.options {
-			if !strings.HasPrefix(option, "SHELL:") {
-				all = append(all, Quote(option)) // CMake writes it as it is
-			}
-		}
-		for _, name := range in.runtimes {
-			runtimes = appendMissing(runtimes, "-l"+name)
 		}
 	}
-	return own, keepLast(append(all, runtimes...)), nil
+	if len(flags.RPathDirs) > 0 && c.dtags() != "" && c.collector.opts.OS != "windows" {
+		all = append(all, c.dtags())
+	}
+	for _, s := range flags.System {
+		if s.Link {
+			all = append(all, systemTarget(s.Name))
+		}
+	}
+	return own, all, nil
 }
 
-// keepLast drops entries that come again.
-func keepLast(list []string) []string {
-	var kept []string
-	for i, entry := range list {
-		if !slices.Contains(list[i+1:], entry) {
-			kept = append(kept, entry)
-		}
+// flatRun returns the entries for what one component brings beside its own library.
+func (c *cmakeConfig) flatRun(items []Item) []string {
+	if ownOrder(items) && c.collector.opts.Env != "msvc" {
+		return []string{c.together(items)}
 	}
-	return kept
+	var list []string
+	for _, l := range items {
+		if l.Kind == Flag {
+			if len(l.Args) == 1 {
+				list = append(list, Quote(l.Args[0])) // CMake writes it as it is
+			}
+			continue
+		}
+		list = append(list, c.entry(l))
+	}
+	return list
+}
+
+// ownFile is the file of a component's own library: of a shared one, where programs find it by its soname.
+func (c *cmakeConfig) ownFile(l Item) string {
+	if l.Kind == Shared && c.collector.opts.OS != "windows" {
+		return l.runtimeDir + "/" + path.Base(l.runtimeFile)
+	}
+	return l.Path
 }

@@ -100,7 +100,7 @@ property(z::z INTERFACE_LINK_LIBRARIES)`, `INTERFACE_LINK_LIBRARIES=ws2_32.lib`}
 			return c
 		}())}, CMakeOptions{Name: "z"}, `find_package(z REQUIRED)
 property(z::z TYPE INTERFACE_LINK_LIBRARIES)`, `TYPE=INTERFACE_LIBRARY
-INTERFACE_LINK_LIBRARIES=-Wl,--start-group /s/z/lib/liba.a /s/z/lib/libb.a -Wl,--end-group;-lm`},
+INTERFACE_LINK_LIBRARIES=-Wl,--start-group /s/z/lib/liba.a /s/z/lib/libb.a -Wl,--end-group -lm`},
 		"definitions and flags of one language": {[]*Package{single("z", func() *cps.Component {
 			one := "a;b"
 			c := &cps.Component{Type: cps.Interface}

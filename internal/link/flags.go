@@ -1,35 +1,6 @@
 package link
 
-import (
-	"slices"
-	"strings"
-)
-
-// Kind is what sort of library a [Library] is.
-type Kind string
-
-const (
-	Static    Kind = "static"    // an archive of a package
-	Shared    Kind = "shared"    // a shared library of a package
-	System    Kind = "system"    // a library that the toolchain finds by itself
-	Framework Kind = "framework" // of Apple's systems
-	Flag      Kind = "flag"      // no library: arguments that stand among them
-)
-
-// Library is one entry of the list that a linker goes through.
-type Library struct {
-	Kind Kind     `json:"kind"`
-	Name string   `json:"name,omitempty"` // as -l or -framework takes it; empty for a flag
-	Path string   `json:"path,omitempty"` // the file, of a package's library
-	Dir  string   `json:"dir,omitempty"`  // the directory to search for Name; empty: the library is given by Path
-	Args []string `json:"args,omitempty"` // of a flag
-
-	Package   string `json:"package,omitempty"`
-	Component string `json:"component,omitempty"`
-
-	// Of a shared library: where programs find it, and the file that they load.
-	runtimeDir, runtimeFile string
-}
+import "slices"
 
 // Define is a preprocessor definition. A nil value is none (-DNAME).
 type Define struct {
@@ -50,6 +21,7 @@ func (d Define) equal(other Define) bool { return d.Arg() == other.Arg() }
 // SystemPackage is a package that the system's pkg-config has to answer for.
 type SystemPackage struct {
 	Name        string   `json:"name"`
+	By          string   `json:"by"`                    // the package that requires it, the first of several
 	Constraints []string `json:"constraints,omitempty"` // such as ">= 1.2"
 	Compile     bool     `json:"compile"`               // its compiler flags are wanted
 	Link        bool     `json:"link"`                  // its linker flags are wanted
@@ -64,16 +36,16 @@ type Flags struct {
 	CFlags      [][]string `json:"cFlags"` // other flags for the compiler, each with its argument
 
 	LibDirs []string `json:"libDirs"`
-	// Libraries lists each library where its last dependent needs it, C++ runtimes at the end.
-	Libraries []Library `json:"libraries"`
-	RPathDirs []string  `json:"rpathDirs"`
+	// Items is what a linker goes through: each library where its last dependent needs it, C++ runtimes at the end.
+	Items     []Item   `json:"items"`
+	RPathDirs []string `json:"rpathDirs"`
 	// DisableNewDtags asks for RPATH in place of RUNPATH, which the loader does not use for the libraries of libraries.
 	DisableNewDtags bool `json:"disableNewDtags"`
 	// RuntimeFiles are the shared libraries of the whole closure, which a program needs when it runs; none when linking
 	// statically.
 	RuntimeFiles []string `json:"runtimeFiles"`
 
-	CXXRuntimes []string        `json:"cxxRuntimes"` // the C++ runtimes among Libraries, by library name: "stdc++", "c++"
+	CXXRuntimes []string        `json:"cxxRuntimes"` // the C++ runtimes among Items, by library name: "stdc++", "c++"
 	System      []SystemPackage `json:"system"`
 }
 
@@ -81,7 +53,7 @@ type Flags struct {
 func newFlags() *Flags {
 	return &Flags{
 		IncludeDirs: []string{}, Defines: []Define{}, CFlags: [][]string{},
-		LibDirs: []string{}, Libraries: []Library{}, RPathDirs: []string{}, RuntimeFiles: []string{}, CXXRuntimes: []string{}, System: []SystemPackage{},
+		LibDirs: []string{}, Items: []Item{}, RPathDirs: []string{}, RuntimeFiles: []string{}, CXXRuntimes: []string{}, System: []SystemPackage{},
 	}
 }
 
@@ -121,10 +93,8 @@ func (f *Flags) Args(parts Part) []string {
 	if parts&OtherLink != 0 && len(f.RPathDirs) > 0 {
 		args = append(args, f.rpathArgs()...)
 	}
-	for _, l := range f.Libraries {
-		if parts&l.part() != 0 {
-			args = append(args, l.args()...)
-		}
+	for _, item := range f.Items {
+		args = append(args, item.argsOf(parts)...)
 	}
 	return args
 }
@@ -144,76 +114,11 @@ func (f *Flags) rpathArgs() []string {
 	return appendPrefixed(args, "-Wl,-rpath,", f.RPathDirs)
 }
 
-func (l Library) part() Part {
-	if l.byName() {
-		return LibraryArgs
-	}
-	return OtherLink
-}
-
-// byName says whether the library is given by -l.
-func (l Library) byName() bool {
-	return l.Kind == System || (l.Kind == Static || l.Kind == Shared) && l.Dir != ""
-}
-
-func (l Library) args() []string {
-	switch {
-	case l.byName():
-		return []string{"-l" + l.Name}
-	case l.Kind == Framework:
-		return []string{"-framework", l.Name}
-	case l.Kind == Flag:
-		return l.Args
-	}
-	return []string{l.Path}
-}
-
 // addCFlag adds a flag that is not there yet.
 func (f *Flags) addCFlag(args []string) {
 	if !slices.ContainsFunc(f.CFlags, func(other []string) bool { return slices.Equal(other, args) }) {
 		f.CFlags = append(f.CFlags, args)
 	}
-}
-
-// add puts the libraries of one component at the end. Earlier mentions of them go, since what needs them has come before
-// now: a linker that goes through its arguments once would not look back. A component that repeats a library after others
-// means it, for archives that need each other; repeated is whether that is kept.
-func (f *Flags) add(libraries []Library, repeated bool) {
-	before := len(f.Libraries)
-	for _, l := range libraries {
-		if !(l.Kind == Flag && positional(l.Args)) {
-			f.Libraries, before = drop(f.Libraries, &l, before, repeated)
-		}
-		f.Libraries = append(f.Libraries, l)
-	}
-}
-
-// drop takes mentions of l out of the list: all of them, or if repeats are kept those before an index and the last one.
-// It returns the index of the same place in the new list.
-func drop(list []Library, l *Library, before int, repeated bool) ([]Library, int) {
-	kept, place := list[:0], before
-	for i, other := range list {
-		if same := l.same(&other); same && (i < before || !repeated || i == len(list)-1) {
-			if i < before {
-				place--
-			}
-			continue
-		}
-		kept = append(kept, other)
-	}
-	return kept, place
-}
-
-// same says whether two entries give the linker the same argument. A system library of the name of one of ours is ours, as
-// our directories are searched first; l takes its place in the list.
-func (l *Library) same(other *Library) bool {
-	if l.byName() && other.byName() && l.Name == other.Name {
-		if l.Kind == System && other.Kind != System {
-			*l = *other
-		}
-		return other.Kind == System || l.Path == other.Path
-	}
-	return slices.Equal(l.args(), other.args())
 }
 
 // group joins flags with the argument that they take.
@@ -228,16 +133,4 @@ func group(flags []string) [][]string {
 		groups = append(groups, flags[i:i+1])
 	}
 	return groups
-}
-
-// positional says whether a flag acts on the libraries that follow it.
-func positional(args []string) bool {
-	for option := range strings.SplitSeq(strings.TrimPrefix(args[0], "-Wl,"), ",") {
-		switch strings.TrimLeft(option, "-") {
-		case "start-group", "end-group", "(", ")", "Bstatic", "Bdynamic", "static", "dn", "dy", "push-state", "pop-state",
-			"as-needed", "no-as-needed", "whole-archive", "no-whole-archive":
-			return true
-		}
-	}
-	return false
 }

@@ -9,112 +9,211 @@ import (
 	"github.com/ocipkg/ocipkg/internal/cps"
 )
 
-// link lists the libraries: each component's own, then what it links beside, then what it requires.
+// link lists the items of the whole closure.
 func (c *collector) link(roots []cps.Root) error {
-	items, err := c.closure(cps.Link, roots)
+	closure, err := c.closure(cps.Link, roots)
 	if err != nil {
 		return err
 	}
 	runtimes := []string{}
-	for _, item := range items {
-		if err := c.linkItem(item); err != nil {
+	for i := 0; i < len(closure); {
+		end := i + 1
+		for end < len(closure) && closure[i].Circle != 0 && closure[end].Circle == closure[i].Circle {
+			end++
+		}
+		if err := c.linkCircle(closure[i:end]); err != nil {
 			return err
 		}
-		if item.Type != cps.Dylib {
-			runtimes = appendMissing(runtimes, c.runtimes(item)...)
+		for _, item := range closure[i:end] {
+			if item.Type != cps.Dylib {
+				runtimes = appendMissing(runtimes, c.runtimes(item)...)
+			}
 		}
+		i = end
 	}
 	for _, name := range runtimes {
-		c.flags.add([]Library{{Kind: System, Name: name}}, false)
+		c.add([]Item{{Kind: System, Name: name}})
 	}
 	c.flags.CXXRuntimes = runtimes
-	c.flags.Libraries = slices.CompactFunc(c.flags.Libraries, func(a, b Library) bool {
-		return a.Path == b.Path && slices.Equal(a.args(), b.args())
-	})
+	c.flags.Items = slices.CompactFunc(c.flags.Items, func(a, b Item) bool { return a.isLibrary() && b.same(&a) && a.Path == b.Path })
 	return c.searchDirs()
 }
 
-func (c *collector) linkItem(item cps.Item) error {
-	libraries, err := c.libraries(item)
-	if err != nil {
-		return err
-	}
-	for _, l := range libraries {
-		if l.Kind == Shared {
-			if err := c.rpath(c.of[item.Package], l.runtimeDir); err != nil {
-				return err
+// linkCircle adds a component, or all that are in a circle with each other: their archives are one group then.
+func (c *collector) linkCircle(components []cps.Item) error {
+	var all []Item
+	archives := 0
+	for _, item := range components {
+		items, err := c.items(item)
+		if err != nil {
+			return err
+		}
+		if err := c.addDirs(item, items); err != nil {
+			return err
+		}
+		items = slices.DeleteFunc(items, func(l Item) bool { return l.searchDir() != "" })
+		if len(components) == 1 {
+			c.add(fix(items, c.opts.Shared))
+			return nil
+		}
+		for _, l := range items {
+			if l.Kind == Static {
+				archives++
 			}
+			all = append(all, l)
 		}
 	}
-	libraries = slices.DeleteFunc(libraries, func(l Library) bool {
-		dir, ok := strings.CutPrefix(l.args()[0], "-L")
-		if ok && dir != "" {
-			c.flags.LibDirs = appendMissing(c.flags.LibDirs, dir)
+	if archives < 2 || !c.groups() {
+		c.add(fix(all, c.opts.Shared))
+		return nil
+	}
+	group := Item{Kind: Group, Args: []string{"-Wl,--start-group"}, End: []string{"-Wl,--end-group"}, Package: all[0].Package}
+	var others []Item
+	for _, l := range all {
+		if l.Kind != Static && l.Kind != Whole && l.Kind != Group {
+			others = append(others, l)
+		} else if !slices.ContainsFunc(group.Items, func(other Item) bool { return l.same(&other) }) {
+			group.Items = append(group.Items, l)
 		}
-		return ok && dir != ""
-	})
-	c.flags.add(libraries, !c.opts.Shared)
+	}
+	c.add(append([]Item{group}, fix(others, c.opts.Shared)...))
 	return nil
 }
 
-// libraries lists what a component gives to the linker: its own file, its link_libraries, its link_flags. None of it is what
-// it may not be.
-func (c *collector) libraries(item cps.Item) ([]Library, error) {
-	p, a := c.of[item.Package], item.Attributes
-	var list []Library
-	if item.Type == cps.Archive || item.Type == cps.Dylib {
-		file, kind := a.Location, Static
-		if a.LinkLocation != "" {
-			file = a.LinkLocation
+// add adds items to the list.
+func (c *collector) add(items []Item) {
+	c.flags.add(items, func(from, to *Item) bool {
+		if from.document == nil || to.document == nil {
+			return false
 		}
-		if item.Type == cps.Dylib {
-			kind = Shared
+		closure, _, err := c.walker(cps.Link).Closure(cps.Link, cps.Root{Package: from.document, Component: from.Component})
+		return err == nil && slices.ContainsFunc(closure, func(i cps.Item) bool { return i.Package == to.document && i.Component == to.Component })
+	})
+}
+
+// groups reports whether the linkers of the target want to be told of archives that need each other. Those of Apple and of
+// Microsoft search all archives again by themselves.
+func (c *collector) groups() bool {
+	return c.opts.OS != "darwin" && c.opts.OS != "ios" && c.opts.Env != "msvc"
+}
+
+// addDirs notes the directories that a component's items ask to be searched, now and when the program runs.
+func (c *collector) addDirs(item cps.Item, items []Item) (err error) {
+	leaves(items, func(l *Item) {
+		if dir := l.searchDir(); dir != "" {
+			c.flags.LibDirs = appendMissing(c.flags.LibDirs, dir)
 		}
-		if err := c.checkPath(item, "", a.Location); err != nil {
-			return nil, err
+		if l.Kind == Shared && err == nil {
+			err = c.rpath(c.of[item.Package], l.runtimeDir)
 		}
-		if err := c.checkLibrary(item, file); err != nil {
-			return nil, err
-		}
-		l := c.library(p, item.Component, kind, file)
-		l.runtimeDir, l.runtimeFile = p.runtimeDir(a), p.place(a.Location)
+	})
+	return err
+}
+
+// searchDir returns the directory of a flag that is no more than -L; empty for any other item.
+func (l Item) searchDir() string {
+	if l.Kind != Flag {
+		return ""
+	}
+	dir, _ := strings.CutPrefix(l.Args[0], "-L")
+	switch {
+	case dir == l.Args[0]:
+		return ""
+	case dir == "" && len(l.Args) == 2:
+		return l.Args[1]
+	}
+	return dir
+}
+
+// items returns what a component gives to the linker, in the order in which it says it. None of it is what it may not be.
+func (c *collector) items(item cps.Item) ([]Item, error) {
+	a := item.Attributes
+	var list []Item
+	add := func(l Item, err error) error {
+		l.Package, l.Component, l.document = c.of[item.Package].Name, item.Component, item.Package
 		list = append(list, l)
+		return err
+	}
+	if item.Type == cps.Archive || item.Type == cps.Dylib {
+		own, err := c.ownLibrary(item)
+		if err != nil {
+			return nil, err
+		}
+		if a.LinkItems == nil {
+			_ = add(own, nil)
+		}
+	}
+	if a.LinkItems != nil {
+		for _, args := range group(a.LinkItems) {
+			if err := add(c.linkItem(item, args)); err != nil {
+				return nil, err
+			}
+		}
+		return nest(list), nil
 	}
 	for _, args := range splitLibraries(a.LinkLibraries) {
-		l, err := c.linkLibrary(item, args)
-		if err != nil {
+		if err := add(c.linkLibrary(item, args)); err != nil {
 			return nil, err
 		}
-		list = append(list, l)
 	}
 	for _, args := range group(a.LinkFlags) {
-		l, err := c.linkFlag(item, args)
-		if err != nil {
+		if err := add(c.linkFlag(item, args)); err != nil {
 			return nil, err
 		}
-		list = append(list, l)
 	}
-	return list, nil
+	return nest(list), nil
+}
+
+// ownLibrary returns the item of the component's own library.
+func (c *collector) ownLibrary(item cps.Item) (Item, error) {
+	p, a := c.of[item.Package], item.Attributes
+	file, kind := a.Location, Static
+	if a.LinkLocation != "" {
+		file = a.LinkLocation
+	}
+	if item.Type == cps.Dylib {
+		kind = Shared
+	}
+	if err := c.checkPath(item, "", a.Location); err != nil {
+		return Item{}, err
+	}
+	if err := c.checkLibrary(item, file); err != nil {
+		return Item{}, err
+	}
+	l := c.library(p, kind, file)
+	l.runtimeDir, l.runtimeFile, l.own = p.runtimeDir(a), p.place(a.Location), true
+	return l, nil
+}
+
+// linkItem is an entry of the ordered link interface: a path of the package's, or arguments.
+func (c *collector) linkItem(item cps.Item, args []string) (Item, error) {
+	if file := args[0]; !strings.HasPrefix(file, "-") {
+		if a := item.Attributes; file == a.Location || file == a.LinkLocation {
+			return c.ownLibrary(item)
+		}
+		return c.linkLibrary(item, args)
+	}
+	return c.linkFlag(item, args)
 }
 
 // linkLibrary is an entry of link_libraries: a path, the name of a system library, or a flag.
-func (c *collector) linkLibrary(item cps.Item, args []string) (Library, error) {
+func (c *collector) linkLibrary(item cps.Item, args []string) (Item, error) {
 	p, entry := c.of[item.Package], args[0]
 	if strings.HasPrefix(entry, "-") {
 		return c.linkFlag(item, args)
 	}
 	if !strings.ContainsAny(entry, `/\`) {
-		l := Library{Kind: System, Name: strings.TrimSuffix(entry, ".lib")}
+		l := Item{Kind: System, Name: strings.TrimSuffix(entry, ".lib")}
 		return l, c.checkLink(item, l.args())
 	}
 	if err := c.checkLibrary(item, entry); err != nil {
-		return Library{}, err
+		return Item{}, err
 	}
 	kind := Static
 	if isShared(entry) {
 		kind = Shared
 	}
-	l := c.library(p, item.Component, kind, entry)
+	l := c.library(p, kind, entry)
 	l.runtimeDir, l.runtimeFile = dirname(l.Path), l.Path
 	return l, nil
 }
@@ -134,28 +233,28 @@ func splitLibraries(libraries []string) [][]string {
 }
 
 // linkFlag is the entry for a flag, which may be a library in another spelling.
-func (c *collector) linkFlag(item cps.Item, args []string) (Library, error) {
+func (c *collector) linkFlag(item cps.Item, args []string) (Item, error) {
 	if err := c.checkLink(item, args); err != nil {
-		return Library{}, err
+		return Item{}, err
 	}
+	p := c.of[item.Package]
 	name, isLibrary := strings.CutPrefix(args[0], "-l")
 	switch {
 	case isLibrary && len(args) == 2:
-		return Library{Kind: System, Name: args[1]}, nil
+		return Item{Kind: System, Name: args[1]}, nil
 	case isLibrary && name != "":
-		return Library{Kind: System, Name: name}, nil
+		return Item{Kind: System, Name: name}, nil
 	case args[0] == "-framework" && len(args) == 2:
-		return Library{Kind: Framework, Name: args[1]}, nil
+		return Item{Kind: Framework, Name: args[1]}, nil
 	}
-	p := c.of[item.Package]
-	return Library{Kind: Flag, Args: p.placeAll(args), Package: p.Name, Component: item.Component}, nil
+	return Item{Kind: Flag, Args: p.placeAll(args)}, nil
 }
 
 // library decides how a library of a package is given: by name and directory where the linker then finds that file
 // and no other, else by its path.
-func (c *collector) library(p *Package, component string, kind Kind, file string) Library {
+func (c *collector) library(p *Package, kind Kind, file string) Item {
 	file = p.place(file)
-	l := Library{Kind: kind, Name: cps.LibraryName(file), Path: file, Package: p.Name, Component: component}
+	l := Item{Kind: kind, Name: cps.LibraryName(file), Path: file}
 	static, shared := kinds(p)
 	plain := plainName(l, c.opts)
 	switch {
@@ -181,7 +280,7 @@ func kinds(p *Package) (static, shared bool) {
 }
 
 // plainName says whether -l finds a file of this name.
-func plainName(l Library, opts Options) bool {
+func plainName(l Item, opts Options) bool {
 	base := path.Base(l.Path)
 	if !nameable(l.Name) {
 		return false
@@ -221,23 +320,24 @@ func (c *collector) runtimes(item cps.Item) []string {
 // searchDirs collects the libraries' directories, and refuses two libraries that -l cannot tell apart. The directories with
 // shared libraries come first when these are wanted: the other kind would win otherwise.
 func (c *collector) searchDirs() error {
-	first := map[string]Library{}
+	first := map[string]Item{}
+	var err error
 	for _, kind := range []Kind{Shared, Static} {
-		for _, l := range c.flags.Libraries {
+		leaves(c.flags.Items, func(l *Item) {
 			if l.Kind != kind || l.Dir == "" {
-				continue
+				return
 			}
 			c.flags.LibDirs = appendMissing(c.flags.LibDirs, l.Dir)
-			if other, ok := first[l.Name]; ok && other.Dir != l.Dir {
-				return ambiguous(other, l)
+			if other, ok := first[l.Name]; ok && other.Dir != l.Dir && err == nil {
+				err = ambiguous(other, *l)
 			}
-			first[l.Name] = l
-		}
+			first[l.Name] = *l
+		})
 	}
-	return nil
+	return err
 }
 
-func ambiguous(a, b Library) error {
+func ambiguous(a, b Item) error {
 	if a.Package == b.Package {
 		return fmt.Errorf("link %s: its components %q and %q are different libraries of the name %q: ask for one of them", a.Package, a.Component, b.Component, a.Name)
 	}

@@ -70,7 +70,7 @@ func (e *SharedOnlyError) Error() string {
 // Link collects what the requested components need of all packages. What the packages require and none of them answers
 // to is in [Flags.System], for the system's pkg-config.
 //
-// Errors are [*NothingError], [*SharedOnlyError], [*FlagError], [*cps.MissingError], [*cps.CycleError], and sentences on
+// Errors are [*NothingError], [*SharedOnlyError], [*FlagError], [*cps.MissingError], and sentences on
 // paths that leave a package and on packages that contradict each other.
 func Link(packages []*Package, requests []Request, opts Options) (*Flags, error) {
 	c := newCollector(packages, opts)
@@ -126,11 +126,11 @@ func newCollector(packages []*Package, opts Options) *collector {
 // closure walks one stage, choosing between static and shared on the way.
 func (c *collector) closure(stage cps.Stage, roots []cps.Root) ([]cps.Item, error) {
 	items, missing, err := c.walker(stage).Closure(stage, roots...)
-	for _, name := range missing {
-		if refused := c.checkSystem(name); refused != nil {
+	for _, m := range missing {
+		if refused := c.checkSystem(m.Package); refused != nil {
 			return nil, refused
 		}
-		c.system(name, stage)
+		c.system(m, stage)
 	}
 	return items, err
 }
@@ -223,14 +223,15 @@ func (c *collector) twin(stage cps.Stage, p *cps.Package, component string) (str
 }
 
 // system records a requirement that is left to the system's pkg-config.
-func (c *collector) system(name string, stage cps.Stage) {
+func (c *collector) system(m cps.Missing, stage cps.Stage) {
+	name := m.Package
 	if stage == cps.Load {
 		return
 	}
 	i := slices.IndexFunc(c.flags.System, func(s SystemPackage) bool { return s.Name == name })
 	if i < 0 {
 		i = len(c.flags.System)
-		s := SystemPackage{Name: name}
+		s := SystemPackage{Name: name, By: c.of[m.By.Package].Name}
 		for _, p := range c.packages {
 			if r := p.CPS.Requires[name]; r != nil {
 				s.Constraints = appendMissing(s.Constraints, r.Constraints...)
@@ -312,11 +313,11 @@ func (c *collector) load(roots []cps.Root) error {
 		}
 		c.flags.RuntimeFiles = appendMissing(c.flags.RuntimeFiles, p.place(item.Attributes.Location))
 	}
-	for _, l := range c.flags.Libraries {
+	leaves(c.flags.Items, func(l *Item) {
 		if l.Kind == Shared {
 			c.flags.RuntimeFiles = appendMissing(c.flags.RuntimeFiles, l.runtimeFile)
 		}
-	}
+	})
 	return nil
 }
 

@@ -140,8 +140,8 @@ func TestTheSystemsLibraryOfOurNameIsOurs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := f.Shell(LibraryArgs); got != "-lsqlite -lz" || f.Libraries[1].Kind != Static {
-		t.Errorf("got %s, %+v", got, f.Libraries)
+	if got := f.Shell(LibraryArgs); got != "-lsqlite -lz" || f.Items[1].Kind != Static {
+		t.Errorf("got %s, %+v", got, f.Items)
 	}
 }
 
@@ -157,6 +157,103 @@ func TestWhatNoPackageAnswersToIsLeftToTheSystem(t *testing.T) {
 	f, err = Link([]*Package{p}, []Request{{Package: p}}, Options{Shared: true})
 	if err != nil || len(f.System) != 1 || !f.System[0].Compile || f.System[0].Link {
 		t.Errorf("shared: got %+v, %v", f.System, err)
+	}
+}
+
+func TestArchivesThatNeedEachOtherAreSearchedTogether(t *testing.T) {
+	freetype, harfbuzz := single("freetype", archive("@prefix@/lib/libft.a")), single("harfbuzz", archive("@prefix@/lib/libhb.a"))
+	freetype.CPS.Components["freetype"].LinkRequires = []string{"harfbuzz"}
+	freetype.CPS.Components["freetype"].LinkLibraries = []string{"m"}
+	harfbuzz.CPS.Components["harfbuzz"].Requires = []string{"freetype"}
+	for env, want := range map[string]string{
+		"gnu":  "-L/s/freetype/lib -L/s/harfbuzz/lib -Wl,--start-group -lft -lhb -Wl,--end-group -lm",
+		"msvc": "/s/freetype/lib/libft.a m.lib /s/harfbuzz/lib/libhb.a",
+	} {
+		f, err := Link([]*Package{freetype, harfbuzz}, []Request{{Package: freetype}}, Options{Env: env})
+		if got := f.Shell(LinkArgs); err != nil || env == "gnu" && got != want || env == "msvc" && strings.Contains(got, "group") {
+			t.Errorf("%s: got %s, %v, want %s", env, got, err, want)
+		}
+	}
+	itself := archive("@prefix@/lib/libz.a")
+	itself.LinkRequires = []string{":z"}
+	if f, err := Link([]*Package{single("z", itself)}, []Request{{Package: single("z", itself)}}, Options{}); err != nil || f.Shell(LibraryArgs) != "-lz" {
+		t.Errorf("one that requires itself: %v", err)
+	}
+}
+
+// ordered is a package of one component with a link interface whose order is said.
+func ordered(name string, items ...string) *Package {
+	c := &cps.Component{Type: cps.Interface}
+	c.LinkItems = items
+	return single(name, c)
+}
+
+func TestTheOrderOfALinkInterfaceIsKept(t *testing.T) {
+	const a, b = "@prefix@/lib/liba.a", "@prefix@/lib/libb.a"
+	for name, test := range map[string]struct {
+		items      []string
+		want, only string // all arguments for the linker, and those of libraries alone
+	}{
+		"a group":           {[]string{"-Wl,--start-group", a, b, "-Wl,--end-group", "-lm"}, "-Wl,--start-group -la -lb -Wl,--end-group -lm", "-la -lb -la -lb -lm"},
+		"without an end":    {[]string{"-Wl,--start-group", a, b}, "-Wl,--start-group -la -lb -Wl,--end-group", "-la -lb -la -lb"},
+		"whole archives":    {[]string{"-lm", "-Wl,--whole-archive", a, b, "-Wl,--no-whole-archive", b}, "-lm -Wl,--whole-archive,/s/x/lib/liba.a,/s/x/lib/libb.a,--no-whole-archive -lb", "-lm -lb"},
+		"a setting":         {[]string{"-Wl,-Bstatic", "-lz", "-Wl,-Bdynamic", "-lz"}, "-Wl,-Bstatic -lz -Wl,-Bdynamic -lz", "-lz -lz"},
+		"one that holds on": {[]string{"-Wl,--as-needed", a, "-lm"}, "-Wl,--as-needed -la -lm", "-la -lm"},
+		"pushed and popped": {[]string{"-Wl,--push-state", "-Wl,-Bstatic", "-lz", "-Wl,--pop-state", a}, "-Wl,--push-state -Wl,-Bstatic -lz -Wl,--pop-state -la", "-lz -la"},
+		"repeats":           {[]string{a, b, a}, "-la -lb -la", "-la -lb -la"},
+		"a group in another component's": {
+			[]string{"-Wl,--start-group", a, "-Wl,--start-group", b, "-Wl,--end-group", "-Wl,--end-group"},
+			"-Wl,--start-group -la -Wl,--start-group -lb -Wl,--end-group -Wl,--end-group", "-la -lb -lb -la -lb -lb",
+		},
+	} {
+		p := ordered("x", test.items...)
+		f, err := Link([]*Package{p}, []Request{{Package: p}}, Options{})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if got := f.Shell(LibraryArgs | OtherLink); got != test.want {
+			t.Errorf("%s: got %s, want %s", name, got, test.want)
+		}
+		if got := f.Shell(LibraryArgs); got != test.only {
+			t.Errorf("%s, libraries alone: got %s, want %s", name, got, test.only)
+		}
+	}
+}
+
+func TestLaterMentionsDoNotReachIntoWhatHoldsLibraries(t *testing.T) {
+	const a, b = "@prefix@/lib/liba.a", "@prefix@/lib/libb.a"
+	for name, test := range map[string]struct {
+		first, then []string
+		want        string
+	}{
+		"a group":          {[]string{"-Wl,--start-group", a, b, "-Wl,--end-group"}, []string{a}, "-Wl,--start-group -la -lb -Wl,--end-group -la"},
+		"a setting":        {[]string{"-Wl,-Bstatic", "-lz", "-Wl,-Bdynamic"}, []string{"-lz"}, "-Wl,-Bstatic -lz -Wl,-Bdynamic -lz"},
+		"repeats":          {[]string{a, b, a}, []string{a}, "-la -lb -la"},
+		"one of many":      {[]string{a, b, "-lm"}, []string{b, "-lm"}, "-la -lb -lm"},
+		"flags":            {[]string{"-pthread", a}, []string{b, "-pthread"}, "-la -lb -pthread"},
+		"a whole archive":  {[]string{"-Wl,--whole-archive", a, "-Wl,--no-whole-archive"}, []string{a}, "-Wl,--whole-archive,/s/p/lib/liba.a,--no-whole-archive -la"},
+		"a library before": {[]string{"-lz", a}, []string{"-Wl,-Bstatic", "-lz", "-Wl,-Bdynamic"}, "-lz -la -Wl,-Bstatic -lz -Wl,-Bdynamic"},
+	} {
+		first, then := &cps.Component{Type: cps.Interface}, &cps.Component{Type: cps.Interface}
+		first.LinkItems, then.LinkItems, first.Requires = test.first, test.then, []string{":then"}
+		p := single("p", first)
+		p.CPS.Components["then"] = then
+		f, err := Link([]*Package{p}, []Request{{Package: p}}, Options{})
+		if err != nil || f.Shell(LibraryArgs|OtherLink) != test.want {
+			t.Errorf("%s: got %s, %v, want %s", name, f.Shell(LibraryArgs|OtherLink), err, test.want)
+		}
+	}
+}
+
+func TestALibraryIsSearchedAgainBehindWhatNeedsIt(t *testing.T) {
+	x, y := archive("@prefix@/lib/libx.a"), archive("@prefix@/lib/liby.a")
+	x.LinkRequires, y.LinkLibraries = []string{":y"}, []string{"@prefix@/lib/libx.a"}
+	p := single("x", x)
+	p.CPS.Components["y"] = y
+	f, err := Link([]*Package{p}, []Request{{Package: p}}, Options{})
+	if err != nil || f.Shell(LibraryArgs) != "-lx -ly -lx" {
+		t.Errorf("got %s, %v", f.Shell(LibraryArgs), err)
 	}
 }
 
@@ -180,8 +277,6 @@ func TestWhatCannotBeLinkedIsSaid(t *testing.T) {
 	sharedOnly := &cps.Component{Type: cps.Dylib}
 	sharedOnly.Location = "@prefix@/lib/libz.so"
 	outside := archive("@prefix@/../libz.a")
-	circle := archive("@prefix@/lib/libz.a")
-	circle.LinkRequires = []string{":z"}
 	other := single("other", archive("@prefix@/lib/libz.a"))
 	z := zlib()
 	for want, test := range map[string]struct {
@@ -192,7 +287,6 @@ func TestWhatCannotBeLinkedIsSaid(t *testing.T) {
 		`link z: the package has no libraries and no headers`:                                                                   {[]*Package{single("z", &cps.Component{Type: "executable"})}, ""},
 		`package png has no component "jpg": its components are png, png-shared, png-static`:                                    {[]*Package{png()}, "jpg"},
 		`its component "z" asks for "@prefix@/../libz.a", which is not on the list of harmless flags with paths in the package`: {[]*Package{single("z", outside)}, ""},
-		`components require each other in a circle: z:z -> z:z`:                                                                 {[]*Package{single("z", circle)}, ""},
 		`both packages have a library of the name "z": make them require the same package`:                                      {[]*Package{z, other}, ""},
 	} {
 		var requests []Request
@@ -271,6 +365,33 @@ cargo:root=/s/z
 `
 	if got, err := f.Cargo(CargoOptions{}); err != nil || got != want {
 		t.Errorf("shared: got\n%s\nwant\n%s\n%v", got, want, err)
+	}
+}
+
+func TestCargoKeepsWhatItCanOfTheOrder(t *testing.T) {
+	const a, b = "@prefix@/lib/liba.a", "@prefix@/lib/libb.a"
+	for name, test := range map[string]struct {
+		items []string
+		want  string
+	}{
+		"a group":                    {[]string{"-Wl,--start-group", a, b, "-Wl,--end-group"}, "lib=static=a lib=static=b lib=static:+verbatim=liba.a lib=static:+verbatim=libb.a"},
+		"repeats":                    {[]string{a, b, a}, "lib=static=a lib=static=b lib=static:+verbatim=liba.a"},
+		"whole archives":             {[]string{"-Wl,--whole-archive", a, "-Wl,--no-whole-archive", b}, "lib=static:+whole-archive=a lib=static=b"},
+		"a setting for the system's": {[]string{a, "-Wl,-Bstatic", "-lz", "-Wl,-Bdynamic"}, "lib=static=a arg=-Wl,-Bstatic arg=-lz arg=-Wl,-Bdynamic"},
+		"a setting for its own":      {[]string{"-Wl,--as-needed", a, "-lm"}, "lib=static=a lib=dylib=m"},
+	} {
+		p := ordered("x", test.items...)
+		f, err := Link([]*Package{p}, []Request{{Package: p}}, Options{})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		var got []string
+		for _, d := range cargoItems(f.Items) {
+			got = append(got, strings.TrimPrefix(d.key, "rustc-link-")+"="+d.value)
+		}
+		if strings.Join(got, " ") != test.want {
+			t.Errorf("%s: got %s, want %s", name, strings.Join(got, " "), test.want)
+		}
 	}
 }
 

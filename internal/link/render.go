@@ -68,18 +68,11 @@ func (f *Flags) Cargo(opts CargoOptions) (string, error) {
 	for _, dir := range f.cargoDirs() {
 		say("rustc-link-search", "native="+dir)
 	}
-	for _, l := range f.Libraries {
-		if l.Kind == Flag && l.Args[0] != "-pthread" {
-			for _, arg := range l.Args {
-				say("rustc-link-arg", arg)
-			}
-			continue
-		}
-		kind, name := l.cargo()
-		if strings.ContainsRune(name, ':') {
+	for _, d := range cargoItems(f.Items) {
+		if _, name, _ := strings.Cut(d.value, "="); d.key == "rustc-link-lib" && strings.ContainsRune(name, ':') {
 			refuse(name, "rustc takes what follows a colon for another name of the library")
 		}
-		say("rustc-link-lib", kind+"="+name)
+		say(d.key, d.value)
 	}
 	for _, arg := range f.rpathArgs() {
 		say("rustc-link-arg", arg)
@@ -104,17 +97,71 @@ func (f *Flags) Cargo(opts CargoOptions) (string, error) {
 
 // cargoDirs are the search directories: rustc takes libraries by file name only, never by path.
 func (f *Flags) cargoDirs() []string {
-	dirs := f.LibDirs
-	for _, l := range f.Libraries {
+	dirs := f.LibDirs[:len(f.LibDirs):len(f.LibDirs)]
+	leaves(f.Items, func(l *Item) {
 		if l.Path != "" && l.Dir == "" {
-			dirs = appendMissing(dirs[:len(dirs):len(dirs)], dirname(l.Path))
+			dirs = appendMissing(dirs, dirname(l.Path))
 		}
-	}
+	})
 	return dirs
 }
 
-// cargo gives the two sides of rustc-link-lib: KIND[:MODIFIERS]=NAME.
-func (l Library) cargo() (kind, name string) {
+// directive is a line of a build script.
+type directive struct{ key, value string }
+
+// cargoItems returns the directives for items. rustc goes through libraries once, keeps the last of those that have one
+// name, and puts arguments behind all of them, in the package's own programs only. So a library that has to be searched again
+// is named by its file the second time, as all of a group are; and settings reach what they hold only where that is libraries
+// of the system.
+func cargoItems(items []Item) []directive {
+	var list []directive
+	for _, l := range items {
+		switch {
+		case l.Kind == Group:
+			list = append(list, cargoItems(l.Items)...)
+			for _, member := range l.Items {
+				if member.Kind == Static {
+					list = append(list, member.again())
+				}
+			}
+		case l.Kind == Whole:
+			for _, member := range cargoItems(l.Items) {
+				if rest, ok := strings.CutPrefix(member.value, "static:"); ok {
+					member.value = "static:+whole-archive," + rest
+				} else if rest, ok := strings.CutPrefix(member.value, "static="); ok {
+					member.value = "static:+whole-archive=" + rest
+				}
+				list = append(list, member)
+			}
+		case l.Kind == State && !slices.ContainsFunc(l.Items, func(member Item) bool { return member.Kind != System && member.Kind != Flag }):
+			for _, arg := range l.args() {
+				list = append(list, directive{"rustc-link-arg", arg})
+			}
+		case l.Kind == State:
+			list = append(list, cargoItems(l.Items)...)
+		case l.Kind == Flag && l.Args[0] != "-pthread":
+			for _, arg := range l.Args {
+				list = append(list, directive{"rustc-link-arg", arg})
+			}
+		default:
+			kind, name := l.cargo()
+			d := directive{"rustc-link-lib", kind + "=" + name}
+			if l.Kind == Static && slices.Contains(list, d) {
+				d = l.again()
+			}
+			list = append(list, d)
+		}
+	}
+	return list
+}
+
+// again returns the directive for a library under a name that it did not have before.
+func (l Item) again() directive {
+	return directive{"rustc-link-lib", "static:+verbatim=" + path.Base(l.Path)}
+}
+
+// cargo returns the two sides of rustc-link-lib: KIND[:MODIFIERS]=NAME.
+func (l Item) cargo() (kind, name string) {
 	switch {
 	case l.Kind == Flag: // -pthread reaches the program only as a library
 		return "dylib", "pthread"
@@ -208,7 +255,7 @@ func (c *collector) checkDocument(p *Package) error {
 					return err
 				}
 			}
-			if _, err := c.libraries(item); err != nil {
+			if _, err := c.items(item); err != nil {
 				return err
 			}
 		}

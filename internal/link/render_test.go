@@ -155,7 +155,7 @@ func checkCargo(t *testing.T, text string) (refused bool) {
 	dir := "/" + text
 	f := &Flags{
 		Root: dir, IncludeDirs: []string{dir}, LibDirs: []string{dir}, RPathDirs: []string{dir},
-		Libraries: []Library{
+		Items: []Item{
 			{Kind: Flag, Args: []string{"-Wl,-rpath," + dir}},
 			{Kind: Static, Path: dir + "/lib" + text + ".a"},
 		},

@@ -22,11 +22,15 @@ type Tree interface {
 
 // Components converts a relocated module to a component for static and one for shared linking. static has the private
 // closure: Libs.private, Requires.private as link_requires and compile_requires, Cflags.private. shared has the public one,
-// with Requires.private as compile_requires and dyld_requires, as pkgconf takes their Cflags too. One of them is
-// nil when the package has the library in the other kind only. A module without a library of the package gives interfaces.
+// with Requires.private as compile_requires and dyld_requires, as pkgconf takes their Cflags too, and what pkgconf 3 has for
+// it: Libs.shared, Requires.shared, Cflags.shared. One of them is nil when the package has the library in the other kind only.
+// A module without a library of the package gives interfaces.
 func (m *Module) Components(tree Tree) (static, shared *cps.Component) {
-	c := conversion{module: m, tree: tree, libs: Flags(m.Libs), private: Flags(m.LibsPrivate)}
-	for _, f := range slices.Concat(c.libs, c.private) {
+	c := conversion{module: m, tree: tree}
+	c.libs = Flags(m.Libs)
+	c.staticLibs = slices.Concat(c.libs, Flags(m.LibsPrivate))
+	c.sharedLibs = slices.Concat(c.libs, Flags(m.LibsShared))
+	for _, f := range slices.Concat(c.staticLibs, c.sharedLibs) {
 		if f.Kind == LibraryDir {
 			c.dirs = append(c.dirs, f.Value)
 		}
@@ -42,23 +46,27 @@ func (m *Module) Components(tree Tree) (static, shared *cps.Component) {
 }
 
 type conversion struct {
-	module         *Module
-	tree           Tree
-	libs, private  []Flag
-	dirs           []string
-	main           int // the flag in libs that is the component's own library; -1 for none
-	archive, dylib *cps.Attributes
+	module                 *Module
+	tree                   Tree
+	libs                   []Flag // those of Libs, with which the other two begin
+	staticLibs, sharedLibs []Flag
+	dirs                   []string
+	main                   int // the flag in libs that is the component's own library; -1 for none
+	archive, dylib         *cps.Attributes
 }
 
-// findMain takes the first library of the package as the component's own, unless flags that work on the ones between
-// them stand in the list: then all of it keeps its order, in an interface.
+// findMain takes the first library of the package as the component's own, unless it is in a group or a whole archive.
 func (c *conversion) findMain() {
 	c.main = -1
-	if slices.ContainsFunc(slices.Concat(c.libs, c.private), Flag.Positional) {
-		return
-	}
+	inside := false
 	for i, f := range c.libs {
-		if f.Kind != Library && f.Kind != LibraryFile {
+		switch ScopeOf(f.Args[0]) {
+		case GroupBegin, WholeBegin:
+			inside = true
+		case GroupEnd, WholeEnd:
+			inside = false
+		}
+		if inside || f.Kind != Library && f.Kind != LibraryFile {
 			continue
 		}
 		if archive, dylib := c.tree.Library(f, c.dirs); archive != nil || dylib != nil {
@@ -68,34 +76,25 @@ func (c *conversion) findMain() {
 	}
 }
 
-// Positional says whether the flag acts on those that follow it, so that its place among them matters.
-func (f Flag) Positional() bool {
-	if f.Kind != Other {
-		return false
-	}
-	for option := range strings.SplitSeq(strings.TrimPrefix(f.Value, "-Wl,"), ",") {
-		switch strings.TrimLeft(option, "-") {
-		case "start-group", "end-group", "(", ")", "Bstatic", "Bdynamic", "static", "dn", "dy", "push-state", "pop-state",
-			"as-needed", "no-as-needed", "whole-archive", "no-whole-archive":
-			return true
-		}
-	}
-	return false
-}
-
 func (c *conversion) static() *cps.Component {
 	component := c.component(cps.Archive, c.archive)
 	c.compile(component, slices.Concat(c.module.Cflags, c.module.CflagsPrivate))
-	c.link(component, slices.Concat(c.libs, c.private), true)
+	c.link(component, c.staticLibs, true)
 	component.LinkRequires = c.specs(c.module.RequiresPrivate)
 	component.CompileRequires = slices.Clone(component.LinkRequires)
+	for language := range strings.FieldsSeq(strings.ToLower(c.module.Fields["link.abi"] + " " + c.module.Fields["link.abi.private"])) {
+		if language == "c++" {
+			component.LinkLanguages = with(component.LinkLanguages, "cpp")
+		}
+	}
 	return component
 }
 
 func (c *conversion) shared() *cps.Component {
 	component := c.component(cps.Dylib, c.dylib)
-	c.compile(component, c.module.Cflags)
-	c.link(component, c.libs, false)
+	c.compile(component, slices.Concat(c.module.Cflags, c.module.CflagsShared))
+	c.link(component, c.sharedLibs, false)
+	component.Requires = append(component.Requires, c.specs(c.module.RequiresShared)...)
 	component.CompileRequires = c.specs(c.module.RequiresPrivate)
 	component.DyldRequires = slices.Clone(component.CompileRequires)
 	return component
@@ -140,51 +139,108 @@ func define(component *cps.Component, definition string) {
 	}
 }
 
-// link keeps the order of libraries; flags go beside them unless their place matters. Directories are not needed any more,
-// and an rpath of the machine that built the library is of no use on another.
+// entry is a flag of a component's link interface.
+type entry struct {
+	args    []string // as [cps.Attributes.LinkItems] has it
+	library string   // as link_libraries has it; empty for a flag
+	scope   Scope
+}
+
+// link describes what the linker is told. Directories are not needed any more, and an rpath of the machine that built the
+// library is of no use on another.
 func (c *conversion) link(component *cps.Component, flags []Flag, static bool) {
-	ordered := slices.ContainsFunc(flags, Flag.Positional)
+	var entries []entry
+	own := -1
 	for i, f := range flags {
-		switch {
-		case i == c.main, f.Kind == LibraryDir, f.Kind == RPath:
-		case f.Kind == Library, f.Kind == LibraryFile:
-			if library := c.library(component, f, static); library != "" {
-				component.LinkLibraries = append(component.LinkLibraries, library)
-			}
-		case f.Kind == Framework:
-			component.LinkLibraries = append(component.LinkLibraries, "-framework "+f.Value)
-		case ordered:
-			component.LinkLibraries = append(component.LinkLibraries, f.Args...)
+		switch f.Kind {
+		case LibraryDir, RPath:
+			continue
+		case Library, LibraryFile:
+			entries = append(entries, c.library(component, f, static))
+		case Framework:
+			entries = append(entries, entry{args: []string{"-framework", f.Value}, library: "-framework " + f.Value})
 		default:
-			component.LinkFlags = append(component.LinkFlags, f.Args...)
+			entries = append(entries, entry{args: f.Args, scope: ScopeOf(f.Args[0])})
+		}
+		if i == c.main {
+			own = len(entries) - 1
+		}
+	}
+	entries, own = joined(entries, own)
+	for i, e := range entries {
+		switch {
+		case e.library == "" && e.scope == NoScope:
+			component.LinkFlags = append(component.LinkFlags, e.args...)
+		case e.library != "" && i != own:
+			component.LinkLibraries = append(component.LinkLibraries, e.library)
+		}
+	}
+	if ordered(entries, own) {
+		for _, e := range entries {
+			component.LinkItems = append(component.LinkItems, e.args...)
 		}
 	}
 }
 
-// library is the entry in link_libraries for a library: a path in the package, or the name of a system library; empty for
-// the component's own, which comes already.
-func (c *conversion) library(component *cps.Component, f Flag, static bool) string {
+// joined drops a library that stands again right behind itself, and all but the last mention of a system's library that no
+// flag sets anything for. It returns the new index of the component's own.
+func joined(entries []entry, own int) ([]entry, int) {
+	scoped := slices.ContainsFunc(entries, func(e entry) bool { return e.scope != NoScope })
+	var kept []entry
+	place := own
+	for i, e := range entries {
+		system := e.library != "" && !strings.HasPrefix(e.library, cps.PrefixMarker)
+		again := len(kept) > 0 && e.library != "" && kept[len(kept)-1].library == e.library
+		if again || system && !scoped && slices.ContainsFunc(entries[i+1:], func(later entry) bool { return later.library == e.library }) {
+			if i < own {
+				place--
+			}
+			continue
+		}
+		kept = append(kept, e)
+	}
+	return kept, place
+}
+
+// ordered reports whether location, link_libraries and link_flags, in this order, would not be what the entries say.
+func ordered(entries []entry, own int) bool {
+	seen := map[string]bool{}
+	for i, e := range entries {
+		if e.scope != NoScope || e.library != "" && (seen[e.library] || i < own) {
+			return true
+		}
+		seen[e.library] = true
+	}
+	return false
+}
+
+// library returns the entry for a library: a path in the package, or the name of a system library.
+func (c *conversion) library(component *cps.Component, f Flag, static bool) entry {
 	archive, dylib := c.tree.Library(f, c.dirs)
 	library := dylib
 	if static && archive != nil || dylib == nil {
 		library = archive
 	}
 	if library == nil {
-		return systemLibrary(f)
+		name := systemLibrary(f)
+		return entry{args: []string{"-l" + name}, library: name}
 	}
 	file := library.Location
 	if library.LinkLocation != "" {
 		file = library.LinkLocation
 	}
-	if library.Location == component.Location {
-		return ""
-	}
 	for _, language := range library.LinkLanguages {
-		if !slices.Contains(component.LinkLanguages, language) {
-			component.LinkLanguages = append(component.LinkLanguages[:len(component.LinkLanguages):len(component.LinkLanguages)], language)
-		}
+		component.LinkLanguages = with(component.LinkLanguages, language)
 	}
-	return file
+	return entry{args: []string{file}, library: file}
+}
+
+// with returns list and s, unless it has it.
+func with(list []string, s string) []string {
+	if slices.Contains(list, s) {
+		return list
+	}
+	return append(list[:len(list):len(list)], s)
 }
 
 // systemLibrary names a library that is not in the package. A path of the machine that built it would not be found

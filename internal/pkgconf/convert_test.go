@@ -38,6 +38,9 @@ func summary(c *cps.Component) string {
 	for _, list := range [][]string{c.LinkLibraries, c.LinkFlags, c.Requires, c.LinkRequires, c.CompileRequires, c.DyldRequires} {
 		words = append(words, strings.Join(list, ","))
 	}
+	if c.LinkItems != nil {
+		words = append(words, strings.ReplaceAll(strings.Join(c.LinkItems, " "), "@prefix@/lib/", ""))
+	}
 	return strings.Join(words, "|")
 }
 
@@ -59,13 +62,34 @@ func TestAModuleBecomesAStaticAndASharedComponent(t *testing.T) {
 		"shared only": {"Libs: -lz\nLibs.private: -lm", libraryTree{libraries: []string{"z.so"}}, "none", "dylib|libz.so||||||"},
 		"no library":  {"Requires: a", libraryTree{}, "interface||||a|||", "interface||||a|||"},
 		"two libraries": {
-			"Libs: -lm -lfoo -lbar", libraryTree{libraries: []string{"foo", "bar"}},
+			"Libs: -lfoo -lm -lbar", libraryTree{libraries: []string{"foo", "bar"}},
 			"archive|libfoo.a|m,@prefix@/lib/libbar.a|||||", "dylib|libfoo.so|m,@prefix@/lib/libbar.so|||||",
+		},
+		"a library of the system before its own": {
+			"Libs: -lm -lfoo -pthread", libraryTree{libraries: []string{"foo.a"}}, "archive|libfoo.a|m|-pthread|||||-lm libfoo.a -pthread", "none",
 		},
 		"a group": {
 			"Libs: -Wl,--start-group -lfoo -lm -Wl,--end-group", libraryTree{libraries: []string{"foo"}},
-			"interface||-Wl,--start-group,@prefix@/lib/libfoo.a,m,-Wl,--end-group|||||",
-			"interface||-Wl,--start-group,@prefix@/lib/libfoo.so,m,-Wl,--end-group|||||",
+			"interface||@prefix@/lib/libfoo.a,m||||||-Wl,--start-group libfoo.a -lm -Wl,--end-group",
+			"interface||@prefix@/lib/libfoo.so,m||||||-Wl,--start-group libfoo.so -lm -Wl,--end-group",
+		},
+		"whole archives in one argument": {
+			"Libs: -lcore -Wl,--whole-archive,-lbus,--no-whole-archive -Wl,-z,now", libraryTree{libraries: []string{"core.a", "bus.a"}},
+			"archive|libcore.a|@prefix@/lib/libbus.a|-Wl,-z,now|||||libcore.a -Wl,--whole-archive libbus.a -Wl,--no-whole-archive -Wl,-z,now", "none",
+		},
+		"a setting": {
+			"Libs: -Wl,--as-needed -lfoo", libraryTree{libraries: []string{"foo.a"}}, "archive|libfoo.a|||||||-Wl,--as-needed libfoo.a", "none",
+		},
+		"its own again after another": {
+			"Libs: -lfoo\nLibs.private: -lbar -lfoo", libraryTree{libraries: []string{"foo.a", "bar.a"}},
+			"archive|libfoo.a|@prefix@/lib/libbar.a,@prefix@/lib/libfoo.a||||||libfoo.a libbar.a libfoo.a", "none",
+		},
+		"one of the system's again": {
+			"Libs: -lfoo -lm\nLibs.private: -lrt -lm", libraryTree{libraries: []string{"foo.a"}}, "archive|libfoo.a|rt,m|||||", "none",
+		},
+		"for shared libraries": {
+			"Libs: -lfoo\nLibs.shared: -lextra\nRequires.shared: dep", libraryTree{libraries: []string{"foo", "extra"}, modules: []string{"dep"}},
+			"archive|libfoo.a||||||", "dylib|libfoo.so|@prefix@/lib/libextra.so||:dep|||",
 		},
 		"what only the builder had": {
 			"Libs: -L/build/lib -Wl,-rpath,/build/lib -lfoo /usr/lib/libm.so -framework Foo", libraryTree{libraries: []string{"foo.a"}},
@@ -85,7 +109,7 @@ func TestAModuleBecomesAStaticAndASharedComponent(t *testing.T) {
 }
 
 func TestCompilerFlagsKeepTheirMeaning(t *testing.T) {
-	text := "Name: x\nDescription: x\nVersion: 1\nCflags: -I/a -isystem /b -I/a -DX -DY= -DZ=\\\"q\\\" -pthread -std=c99\nCflags.private: -DSTATIC\n"
+	text := "Name: x\nDescription: x\nVersion: 1\nCflags: -I/a -isystem /b -I/a -DX -DY= -DZ=\\\"q\\\" -pthread -std=c99\nCflags.private: -DSTATIC\nCflags.shared: -DSHARED\n"
 	static, shared := evaluate(t, text, "x.pc").Components(emptyTree{})
 	if got := static.Includes.For("c"); !slices.Equal(got, []string{"/a", "/b"}) {
 		t.Errorf("includes: %q", got)
@@ -99,5 +123,8 @@ func TestCompilerFlagsKeepTheirMeaning(t *testing.T) {
 	}
 	if _, ok := shared.Definitions.For("c")["STATIC"]; ok {
 		t.Error("Cflags.private are those of static linking only")
+	}
+	if _, ok := shared.Definitions.For("c")["SHARED"]; !ok {
+		t.Error("Cflags.shared are those of shared linking")
 	}
 }

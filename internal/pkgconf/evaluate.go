@@ -20,15 +20,19 @@ type Module struct {
 
 	Requires        []Dependency
 	RequiresPrivate []Dependency // those of Requires.internal too
+	RequiresShared  []Dependency // of pkgconf 3: when linking shared libraries
 	Conflicts       []Dependency
 	Provides        []Dependency
 
 	Cflags        []string // arguments, unquoted
 	CflagsPrivate []string
+	CflagsShared  []string // of pkgconf 3, as are the other two: when linking shared libraries
 	Libs          []string
 	LibsPrivate   []string
+	LibsShared    []string
 
 	Variables map[string]string
+	Fields    map[string]string // the other fields, by their names in lower case
 }
 
 // maxValue bounds the length in bytes of a value after substitution: pkgconf cuts values at 64 KiB.
@@ -46,7 +50,7 @@ func (f *File) Evaluate(defined map[string]string) (*Module, error) {
 			"pc_top_builddir": "$(top_builddir)",
 		},
 		defined: defined,
-		module:  &Module{File: f.Path, ID: strings.TrimSuffix(path.Base(f.Path), ".pc")},
+		module:  &Module{File: f.Path, ID: strings.TrimSuffix(path.Base(f.Path), ".pc"), Fields: map[string]string{}},
 		have:    map[string]bool{},
 	}
 	maps.Copy(e.vars, defined)
@@ -111,6 +115,8 @@ func (e *evaluation) field(name, value string) error {
 		return appendDependencies(&m.Requires, value)
 	case "requires.private", "requires.internal":
 		return appendDependencies(&m.RequiresPrivate, value)
+	case "requires.shared":
+		return appendDependencies(&m.RequiresShared, value)
 	case "conflicts":
 		return appendDependencies(&m.Conflicts, value)
 	case "provides":
@@ -123,6 +129,12 @@ func (e *evaluation) field(name, value string) error {
 		return appendArguments(&m.Libs, value)
 	case "libs.private":
 		return appendArguments(&m.LibsPrivate, value)
+	case "cflags.shared":
+		return appendArguments(&m.CflagsShared, value)
+	case "libs.shared":
+		return appendArguments(&m.LibsShared, value)
+	default:
+		m.Fields[name] = value
 	}
 	return nil
 }

@@ -1,6 +1,9 @@
 package pkgconf
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // FlagKind tells what an argument to a compiler or linker is about.
 type FlagKind int
@@ -44,9 +47,11 @@ var known = []struct {
 	{"-l", Library},
 }
 
-// Flags tells the arguments of a Cflags or Libs field apart.
+// Flags tells the arguments of a Cflags or Libs field apart. What the compiler is told to hand to the linker in one argument
+// (-Wl,--whole-archive,-la,--no-whole-archive) becomes one flag for each option.
 func Flags(arguments []string) []Flag {
 	var flags []Flag
+	arguments = splitLinkerOptions(arguments)
 	for len(arguments) > 0 {
 		f := flag(arguments)
 		flags = append(flags, f)
@@ -86,6 +91,55 @@ func flag(arguments []string) Flag {
 	return Flag{Other, first, arguments[:1]}
 }
 
+// linkerValues are the linker's options that take the next argument.
+var linkerValues = []string{
+	"-z", "-rpath", "--rpath", "-rpath-link", "--rpath-link", "-R", "-soname", "--soname", "-h", "--hash-style", "--version-script", "--dynamic-list",
+	"-u", "--undefined", "--defsym", "--wrap", "-T", "-e", "--entry", "-m", "--subsystem", "-subsystem", "-framework", "-weak_framework", "-undefined",
+	"-install_name", "-current_version", "-compatibility_version", "-force_load", "--exclude-libs", "-plugin", "-plugin-opt", "--dynamic-linker", "-I", "-o", "-Map",
+	"-exported_symbols_list", "-sectcreate", "-alias", "-L", "-l", "-F",
+}
+
+// splitLinkerOptions splits each -Wl argument of several options into one for each, and the libraries among them, which
+// are found as others are. One with something else than options and their values stays as it is.
+func splitLinkerOptions(arguments []string) []string {
+	var split []string
+	for _, argument := range arguments {
+		options, ok := strings.CutPrefix(argument, "-Wl,")
+		if parts := linkerOptions(options); ok && len(parts) > 1 {
+			split = append(split, parts...)
+		} else {
+			split = append(split, argument)
+		}
+	}
+	return split
+}
+
+func linkerOptions(list string) []string {
+	words := strings.Split(list, ",")
+	var options []string
+	for i := 0; i < len(words); i++ {
+		word := words[i]
+		switch {
+		case slices.Contains(linkerValues, word) && i+1 < len(words):
+			i++
+			if flag := word; flag == "-l" || flag == "-L" {
+				options = append(options, flag+words[i])
+			} else {
+				options = append(options, "-Wl,"+word+","+words[i])
+			}
+		case strings.HasPrefix(word, "-l") && word != "-l", strings.HasPrefix(word, "-L") && word != "-L":
+			options = append(options, word)
+		case strings.HasPrefix(word, "-") && len(word) > 1:
+			options = append(options, "-Wl,"+word)
+		case word != "" && LibraryPath(word) && strings.Contains(word, "/"):
+			options = append(options, word)
+		default:
+			return nil
+		}
+	}
+	return options
+}
+
 // rpath finds the directory in -Wl,-rpath,DIR and its other spellings.
 func rpath(argument string) (dir string, ok bool) {
 	for _, flag := range []string{"-Wl,-rpath,", "-Wl,-rpath=", "-Wl,--rpath,", "-Wl,--rpath=", "-Wl,-R,", "-Wl,-R", "-R"} {
@@ -105,4 +159,37 @@ func LibraryPath(file string) bool {
 		}
 	}
 	return strings.Contains(base, ".so.")
+}
+
+// Scope is what a flag begins or ends for the libraries that follow it.
+type Scope int
+
+const (
+	NoScope    Scope = iota // it acts on all libraries, or on none
+	GroupBegin              // of libraries that are searched again and again
+	GroupEnd
+	WholeBegin // of archives of which all members are linked
+	WholeEnd
+	StateBegin // a setting, such as -Bstatic or --as-needed
+	StateEnd   // back to the default
+	StatePush  // settings that end with the next StatePop
+	StatePop
+)
+
+var scopes = map[string]Scope{
+	"--start-group": GroupBegin, "-(": GroupBegin, "--end-group": GroupEnd, "-)": GroupEnd,
+	"--whole-archive": WholeBegin, "-whole-archive": WholeBegin, "--no-whole-archive": WholeEnd, "-no-whole-archive": WholeEnd,
+	"-Bstatic": StateBegin, "-static": StateBegin, "-dn": StateBegin, "-non_shared": StateBegin,
+	"-Bdynamic": StateEnd, "-dy": StateEnd, "-call_shared": StateEnd,
+	"--as-needed": StateBegin, "--no-as-needed": StateEnd,
+	"--push-state": StatePush, "--pop-state": StatePop,
+}
+
+// ScopeOf returns what a linker flag begins or ends. Its place among libraries matters unless that is [NoScope].
+func ScopeOf(argument string) Scope {
+	option, ok := strings.CutPrefix(argument, "-Wl,")
+	if !ok {
+		return NoScope
+	}
+	return scopes[option]
 }

@@ -20,9 +20,15 @@ func (m *Module) Relocate(prefix string) *Module {
 	moved.CflagsPrivate = r.arguments(m.CflagsPrivate)
 	moved.Libs = r.arguments(m.Libs)
 	moved.LibsPrivate = r.arguments(m.LibsPrivate)
+	moved.CflagsShared = r.arguments(m.CflagsShared)
+	moved.LibsShared = r.arguments(m.LibsShared)
 	moved.Variables = make(map[string]string, len(m.Variables))
 	for name, value := range m.Variables {
 		moved.Variables[name] = r.path(value)
+	}
+	moved.Fields = make(map[string]string, len(m.Fields))
+	for name, value := range m.Fields {
+		moved.Fields[name] = r.path(value)
 	}
 	return &moved
 }

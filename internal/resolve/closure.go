@@ -30,10 +30,10 @@ type Node struct {
 	Requires map[string]*Node
 }
 
-// Closure gives the packages that names stand for, and all that these require,
-// each once, with those that need others before those that they need. A
-// requirement that leads back to itself is an error that shows the way, and so
-// are two packages of one repository, of which a program can have only one.
+// Closure returns the packages that names stand for, and all that these require,
+// each once, with those that need others before those that they need, unless
+// they need each other. Two packages of one repository, of which a program can
+// have only one, are an error that shows both ways.
 func (r *Resolver) Closure(ctx context.Context, names []string) (roots, all []*Node, err error) {
 	return r.walk(func(c *closure) ([]*Node, error) { return c.roots(ctx, names) })
 }
@@ -62,7 +62,7 @@ func (r *Resolver) walk(roots func(*closure) ([]*Node, error)) (_, all []*Node, 
 // closure is one walk.
 type closure struct {
 	resolver *Resolver
-	nodes    map[string]*Node  // by digest; nil while a package is being visited
+	nodes    map[string]*Node  // by digest
 	names    map[string]*Node  // by what they were asked for by
 	done     []*Node           // those that are needed before those that need them
 	chosen   map[string]choice // by repository
@@ -112,7 +112,7 @@ func (c *closure) visit(ctx context.Context, name string, path []string) (*Node,
 		}
 		return nil, err
 	}
-	if before, seen := c.nodes[node.Package.Digest]; seen && before != nil {
+	if before := c.nodes[node.Package.Digest]; before != nil {
 		c.names[name] = before
 		return before, c.choose(node, append(path[:len(path):len(path)], name))
 	}
@@ -122,13 +122,10 @@ func (c *closure) visit(ctx context.Context, name string, path []string) (*Node,
 // enter visits what a package requires that path led to.
 func (c *closure) enter(ctx context.Context, node *Node, path []string) error {
 	path = append(path[:len(path):len(path)], node.Name)
-	if _, seen := c.nodes[node.Package.Digest]; seen {
-		return errdef.Errorf(errdef.ErrVerification, "packages require each other in a circle: %s", strings.Join(path, " → "))
-	}
 	if err := c.choose(node, path); err != nil {
 		return err
 	}
-	c.nodes[node.Package.Digest] = nil
+	c.nodes[node.Package.Digest], c.names[node.Name] = node, node
 	for _, requirement := range node.Package.Requires {
 		required, err := c.required(node, requirement)
 		if err != nil {
@@ -138,7 +135,6 @@ func (c *closure) enter(ctx context.Context, node *Node, path []string) error {
 			return err
 		}
 	}
-	c.nodes[node.Package.Digest], c.names[node.Name] = node, node
 	c.done = append(c.done, node)
 	return nil
 }
