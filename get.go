@@ -181,7 +181,7 @@ func namedIn(of *project.Project, name string) (reference.Reference, error) {
 // getRequired brings what a package requires into the store, too.
 func (c *Client) getRequired(ctx context.Context, in *project.Project, of reference.Reference, p *store.Package, target Platform) error {
 	resolver := &resolve.Resolver{Store: c.store, Target: fixed(target), Fetcher: fetcher{c, in}, Project: in, Locked: c.Locked, Foreign: project.Foreign(".")}
-	if _, _, err := resolver.Requirements(ctx, of, p); err != nil {
+	if err := resolver.Requirements(ctx, of, p); err != nil {
 		return fmt.Errorf("get what %s requires: %w", of, err)
 	}
 	return nil

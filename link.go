@@ -3,7 +3,9 @@ package ocipkg
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -12,6 +14,7 @@ import (
 	"github.com/ocipkg/ocipkg/internal/link"
 	"github.com/ocipkg/ocipkg/internal/project"
 	"github.com/ocipkg/ocipkg/internal/resolve"
+	"github.com/ocipkg/ocipkg/internal/system"
 	"github.com/ocipkg/ocipkg/platform"
 )
 
@@ -87,17 +90,37 @@ func (c *Client) link(ctx context.Context, names []string, options LinkOptions) 
 	}
 	packages, requests := link.FromNodes(roots, all)
 	opts := link.Options{OS: target.OS, Env: target.Env, AllowFlags: slices.Concat(options.AllowFlags, resolver.Project.AllowFlags())}
-	if options.Format == FormatCPS {
-		raw, err := link.CPS(requests[0].Package, opts)
-		return strings.TrimSpace(string(raw)), err
-	}
 	// An alias of the project may ask for shared libraries.
-	opts.Shared = options.Shared || !slices.ContainsFunc(roots, func(n *resolve.Node) bool { return !n.Shared })
+	opts.Shared = options.Shared || !slices.ContainsFunc(roots, func(n resolve.Root) bool { return !n.Shared })
 	flags, err := link.Link(packages, requests, opts)
 	if err != nil {
 		return "", err
 	}
+	if err := c.linkSystem(flags, packages, opts, target, options.Format); err != nil {
+		return "", err
+	}
+	if options.Format == FormatCPS {
+		raw, err := link.CPS(requests[0].Package, opts)
+		return strings.TrimSpace(string(raw)), err
+	}
 	return render(flags, changed, options)
+}
+
+// linkSystem adds what the system's pkg-config has of the modules that packages require; for a reader of CPS, which looks
+// them up itself, it finds out whether they are there.
+func (c *Client) linkSystem(flags *link.Flags, packages []*link.Package, opts link.Options, target Platform, format string) error {
+	if len(flags.System) == 0 {
+		return nil
+	}
+	real := system.PkgConfig{Packages: packages, Options: opts}
+	if other := target.OS != runtime.GOOS || target.Architecture != runtime.GOARCH; other && os.Getenv("PKG_CONFIG_LIBDIR")+os.Getenv("PKG_CONFIG_SYSROOT_DIR")+os.Getenv("OCIPKG_REAL_PKG_CONFIG") == "" {
+		return errdef.Errorf(errdef.ErrNotFound, "%s requires %s of the system, and this machine's pkg-config knows nothing of %s: set OCIPKG_REAL_PKG_CONFIG to a pkg-config for it, or PKG_CONFIG_LIBDIR to where its modules are", flags.System[0].By, flags.System[0].Name, target)
+	}
+	defer real.Close()
+	if format == FormatCPS {
+		return real.Check(flags.System)
+	}
+	return real.Complete(flags)
 }
 
 // resolver resolves names for a build in the working directory.

@@ -154,7 +154,8 @@ func readGoSource(path string) (*goSource, error) {
 		if !reference.InPkgConfig(name.Text) {
 			continue
 		}
-		if s.refs[name.Text], err = reference.ParseRepository(name.Text); err != nil {
+		ref, _ := reference.CutModule(name.Text)
+		if s.refs[name.Text], err = reference.ParseRepository(ref); err != nil {
 			return nil, fmt.Errorf("%s:%d: %w", path, name.Line, err)
 		}
 	}
@@ -171,9 +172,13 @@ func (s *goSource) pin(digests map[reference.Reference]string, move bool) {
 			s.pinned[name] = name
 		case known:
 			// In the user's own words, short forms and all.
-			text, _, _ := strings.Cut(name, "@")
+			text, module := reference.CutModule(name)
+			text, _, _ = strings.Cut(text, "@")
 			if ref.Tag == "" {
 				text += ":" + reference.DefaultTag
+			}
+			if module != "" {
+				digest += "+" + module
 			}
 			s.pinned[name] = text + "@" + digest
 		}

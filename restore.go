@@ -133,6 +133,7 @@ func (c *Client) asked(ctx context.Context, own *project.Project, patterns []str
 			} else if !reference.InPkgConfig(name) {
 				continue
 			}
+			name, _ = reference.CutModule(name)
 			// The user's own word for a name counts for others, too.
 			if before, ok := asked[name]; !ok || before.foreign {
 				asked[name] = by

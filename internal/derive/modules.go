@@ -111,7 +111,7 @@ func (d *derivation) readModule(file string) (*module, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, dependencies := range [][]pkgconf.Dependency{evaluated.Requires, evaluated.RequiresPrivate} {
+	for _, dependencies := range [][]pkgconf.Dependency{evaluated.Requires, evaluated.RequiresPrivate, evaluated.RequiresShared} {
 		if err := d.nameReferences(dependencies); err != nil {
 			return nil, fmt.Errorf("read %s: %w", file, err)
 		}
@@ -121,7 +121,7 @@ func (d *derivation) readModule(file string) (*module, error) {
 
 // indexSearchPath indexes the directories of the tree that a module searches beside the usual ones.
 func (d *derivation) indexSearchPath(m *module) error {
-	for _, f := range pkgconf.Flags(slices.Concat(m.Libs, m.LibsPrivate)) {
+	for _, f := range pkgconf.Flags(slices.Concat(m.Libs, m.LibsPrivate, m.LibsShared)) {
 		dir := ""
 		switch f.Kind {
 		case pkgconf.LibraryDir:
@@ -146,7 +146,7 @@ func (d *derivation) indexSearchPath(m *module) error {
 
 func (d *derivation) addModule(m *module, tree moduleTree) {
 	static, shared := m.Components(tree)
-	description := &cps.PkgConfig{Name: m.Name, Description: m.Description, URL: m.URL, Version: m.Version, Variables: m.Variables}
+	description := &cps.PkgConfig{Name: m.Name, Description: m.Description, URL: m.URL, Version: m.Version, Variables: m.Variables, Fields: m.Fields}
 	for _, c := range []*cps.Component{static, shared} {
 		if c == nil {
 			continue
@@ -157,6 +157,11 @@ func (d *derivation) addModule(m *module, tree moduleTree) {
 		}
 		if c.Type != cps.Dylib {
 			c.LinkLibraries = appendMissing(c.LinkLibraries, d.opts.SystemLibs)
+			if c.LinkItems != nil {
+				for _, name := range d.opts.SystemLibs {
+					c.LinkItems = append(c.LinkItems, "-l"+name)
+				}
+			}
 		}
 	}
 	if static != nil && shared != nil && equalComponents(static, shared) {
@@ -184,8 +189,8 @@ func equalComponents(a, b *cps.Component) bool {
 // requireModules lists the modules of other packages in the package's requirements.
 func (d *derivation) requireModules(modules []*module) {
 	for _, m := range modules {
-		for _, dependency := range slices.Concat(m.Requires, m.RequiresPrivate) {
-			if slices.ContainsFunc(modules, func(other *module) bool { return other.ID == dependency.Name }) {
+		for _, dependency := range m.requirements() {
+			if dependency.Ours() || answering(modules, dependency) != "" {
 				continue
 			}
 			if d.result.Requires == nil {
@@ -207,21 +212,33 @@ func (d *derivation) requireModules(modules []*module) {
 }
 
 func (d *derivation) chooseDefaults(modules []*module) {
-	required := map[string]bool{}
+	byID := map[string]*module{}
+	var ids []string
 	for _, m := range modules {
-		for _, dependency := range slices.Concat(m.Requires, m.RequiresPrivate) {
-			required[dependency.Name] = required[dependency.Name] || m.aliasOf == ""
+		byID[m.ID] = m
+		if m.aliasOf == "" {
+			ids = append(ids, m.ID)
 		}
 	}
+	unrequired := cps.Unrequired(ids, func(id string) []string {
+		var required []string
+		for _, dependency := range byID[id].requirements() {
+			other := answering(modules, dependency)
+			if m := byID[other]; m != nil && m.aliasOf != "" {
+				other = m.aliasOf
+			}
+			if other != "" {
+				required = append(required, other)
+			}
+		}
+		return required
+	})
+	if m := byID[d.opts.Name]; m != nil && m.aliasOf == "" {
+		unrequired = []string{d.opts.Name}
+	}
 	var roots []*module
-	for _, m := range modules {
-		if m.aliasOf == "" && !required[m.ID] {
-			roots = append(roots, m)
-		}
-		if m.aliasOf == "" && m.ID == d.opts.Name {
-			roots = []*module{m}
-			break
-		}
+	for _, id := range unrequired {
+		roots = append(roots, byID[id])
 	}
 	for _, m := range roots {
 		d.result.DefaultComponents = append(d.result.DefaultComponents, m.component)
@@ -239,8 +256,32 @@ type moduleTree struct {
 	includes []string
 }
 
-func (t moduleTree) Module(id string) bool {
-	return slices.ContainsFunc(t.modules, func(m *module) bool { return m.ID == id })
+func (t moduleTree) Module(d pkgconf.Dependency) string { return answering(t.modules, d) }
+
+// answering returns the name of the module that meets a requirement, by its own name or by one that it provides; empty when
+// none does.
+func answering(modules []*module, d pkgconf.Dependency) string {
+	for _, m := range modules {
+		if m.ID == d.Name {
+			if d.Allows(m.Version) {
+				return m.ID
+			}
+			return ""
+		}
+	}
+	for _, m := range modules {
+		for _, provided := range m.Provides {
+			if provided.Name == d.Name && (provided.Op != "=" || d.Allows(provided.Version)) {
+				return m.ID
+			}
+		}
+	}
+	return ""
+}
+
+// requirements lists all that a module requires.
+func (m *module) requirements() []pkgconf.Dependency {
+	return slices.Concat(m.Requires, m.RequiresPrivate, m.RequiresShared)
 }
 
 // Library looks in the directories that the module searches, then anywhere in the tree: a directory of the machine that

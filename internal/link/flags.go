@@ -1,6 +1,12 @@
 package link
 
-import "slices"
+import (
+	"slices"
+	"strings"
+
+	"github.com/ocipkg/ocipkg/internal/cps"
+	"github.com/ocipkg/ocipkg/internal/pkgconf"
+)
 
 // Define is a preprocessor definition. A nil value is none (-DNAME).
 type Define struct {
@@ -119,6 +125,43 @@ func (f *Flags) addCFlag(args []string) {
 	if !slices.ContainsFunc(f.CFlags, func(other []string) bool { return slices.Equal(other, args) }) {
 		f.CFlags = append(f.CFlags, args)
 	}
+}
+
+// AddSystem adds what the system's pkg-config gives for the compiler and for the linker, behind what packages give.
+func (f *Flags) AddSystem(compile, libs []string) {
+	for _, flag := range pkgconf.Flags(compile) {
+		name, value, valued := strings.Cut(flag.Value, "=")
+		switch {
+		case flag.Kind == pkgconf.IncludeDir && strings.HasPrefix(flag.Args[0], "-I"):
+			f.IncludeDirs = appendMissing(f.IncludeDirs, flag.Value)
+		case flag.Kind == pkgconf.Define && valued:
+			f.Defines = append(f.Defines, Define{Name: name, Value: &value})
+		case flag.Kind == pkgconf.Define:
+			f.Defines = append(f.Defines, Define{Name: name})
+		default:
+			f.addCFlag(flag.Args)
+		}
+	}
+	var items []Item
+	for _, flag := range pkgconf.Flags(libs) {
+		switch flag.Kind {
+		case pkgconf.LibraryDir:
+			f.LibDirs = appendMissing(f.LibDirs, flag.Value)
+		case pkgconf.Library:
+			items = append(items, Item{Kind: System, Name: flag.Value})
+		case pkgconf.Framework:
+			items = append(items, Item{Kind: Framework, Name: flag.Value})
+		case pkgconf.LibraryFile:
+			l := Item{Kind: Static, Name: cps.LibraryName(flag.Value), Path: flag.Value}
+			if isShared(flag.Value) {
+				l.Kind = Shared
+			}
+			items = append(items, l)
+		default:
+			items = append(items, Item{Kind: Flag, Args: flag.Args})
+		}
+	}
+	f.add(nest(items), func(_, _ *Item) bool { return true })
 }
 
 // group joins flags with the argument that they take.

@@ -6,6 +6,7 @@
 package link
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/ocipkg/ocipkg/internal/cps"
 	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/pkgconf"
 )
 
 // Package is a package that is there to link. All directories are absolute, with forward slashes.
@@ -34,6 +36,29 @@ type Package struct {
 type Request struct {
 	Package    *Package
 	Components []string // empty: the package's defaults
+}
+
+// Version returns the version of what is asked for: that of the only component that is named, else the package's own, else
+// that of the first default component which says one. It is empty when none does.
+func (r Request) Version() string {
+	names := r.Components
+	if len(names) == 1 {
+		if c := r.Package.CPS.Components[names[0]]; c != nil && c.PkgConfig != nil && c.PkgConfig.Version != "" {
+			return c.PkgConfig.Version
+		}
+	}
+	if r.Package.CPS.Version != "" {
+		return r.Package.CPS.Version
+	}
+	if len(names) == 0 {
+		names = append([]string{r.Package.CPS.Name}, r.Package.CPS.Defaults()...)
+	}
+	for _, name := range names {
+		if c := r.Package.CPS.Components[name]; c != nil && c.PkgConfig != nil && c.PkgConfig.Version != "" {
+			return c.PkgConfig.Version
+		}
+	}
+	return ""
 }
 
 // Options is how to link. The zero value links statically for Linux.
@@ -107,6 +132,7 @@ type collector struct {
 	packages []*Package
 	of       map[*cps.Package]*Package
 	flags    *Flags
+	versions error // the first requirement that is answered by a package of another version
 }
 
 func newCollector(packages []*Package, opts Options) *collector {
@@ -126,13 +152,19 @@ func newCollector(packages []*Package, opts Options) *collector {
 // closure walks one stage, choosing between static and shared on the way.
 func (c *collector) closure(stage cps.Stage, roots []cps.Root) ([]cps.Item, error) {
 	items, missing, err := c.walker(stage).Closure(stage, roots...)
+	if err == nil {
+		err = c.versions
+	}
+	if err != nil {
+		return nil, err
+	}
 	for _, m := range missing {
 		if refused := c.checkSystem(m.Package); refused != nil {
 			return nil, refused
 		}
 		c.system(m, stage)
 	}
-	return items, err
+	return items, nil
 }
 
 // checkSystem refuses a requirement that the system's pkg-config would take for something else than a module: a path to a
@@ -180,8 +212,23 @@ func (c *collector) walker(stage cps.Stage) *cps.Walker {
 	return w
 }
 
-// find gives the package that answers to a requirement.
+// find returns the package that answers to a requirement, and notes when it is not of the version that is required.
 func (c *collector) find(from *cps.Package, name string) (*cps.Package, string) {
+	p, component := c.answer(from, name)
+	if p == nil {
+		return nil, ""
+	}
+	r := Request{Package: c.of[p]}
+	if component != "" {
+		r.Components = []string{component}
+	}
+	if err := checkVersion(c.of[from], name, r); err != nil && c.versions == nil {
+		c.versions = err
+	}
+	return p, component
+}
+
+func (c *collector) answer(from *cps.Package, name string) (*cps.Package, string) {
 	if answer := c.of[from].Requires[name]; answer != "" {
 		name = answer
 	}
@@ -200,7 +247,56 @@ func (c *collector) find(from *cps.Package, name string) (*cps.Package, string) 
 			return p.CPS, name
 		}
 	}
+	if component := from.Components[name]; component != nil && component.Linkable() {
+		return from, name
+	}
 	return nil, ""
+}
+
+// checkVersion reports a requirement of a package that is answered by another version. Constraints are pkg-config's; a
+// version alone is the specification's, which allows from compat_version on.
+func checkVersion(by *Package, name string, answer Request) error {
+	required := by.CPS.Requires[name]
+	if required == nil {
+		return nil
+	}
+	version := answer.Version()
+	refuse := func(constraint string) error {
+		if version == "" {
+			return errdef.Errorf(errdef.ErrUsage, "link %s: it requires %s %s, and %s does not say which version it is: have its author set version under [package] in ocipkg.toml", by.Name, name, constraint, answer.Package.Name)
+		}
+		return errdef.Errorf(errdef.ErrUsage, "link %s: it requires %s %s, and the version of %s is %s: link another version of it, which [overrides] in ocipkg.toml can choose", by.Name, name, constraint, answer.Package.Name, version)
+	}
+	for _, constraint := range required.Constraints {
+		list, err := pkgconf.ParseDependencies(name + " " + constraint)
+		if err != nil || len(list) != 1 {
+			continue // which is for checkSystem to say
+		}
+		if !list[0].Allows(version) {
+			return refuse(constraint)
+		}
+	}
+	if required.Version == "" || len(required.Constraints) > 0 {
+		return nil
+	}
+	oldest := answer.Package.CPS.CompatVersion
+	if oldest == "" && !answer.Package.modules() {
+		oldest = version
+	}
+	if pkgconf.CompareVersions(version, required.Version) < 0 || pkgconf.CompareVersions(required.Version, oldest) < 0 {
+		return refuse(required.Version)
+	}
+	return nil
+}
+
+// modules reports whether the package's description is of .pc files, where a later version serves for an earlier one.
+func (p *Package) modules() bool {
+	for _, c := range p.CPS.Components {
+		if c.PkgConfig != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // twin takes the static or the shared library of a document that has both without a choice between them. A library that is
@@ -231,7 +327,7 @@ func (c *collector) system(m cps.Missing, stage cps.Stage) {
 	i := slices.IndexFunc(c.flags.System, func(s SystemPackage) bool { return s.Name == name })
 	if i < 0 {
 		i = len(c.flags.System)
-		s := SystemPackage{Name: name, By: c.of[m.By.Package].Name}
+		s := SystemPackage{Name: name, By: cmp.Or(m.By.Package.Name, c.of[m.By.Package].Name)}
 		for _, p := range c.packages {
 			if r := p.CPS.Requires[name]; r != nil {
 				s.Constraints = appendMissing(s.Constraints, r.Constraints...)

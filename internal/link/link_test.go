@@ -49,7 +49,7 @@ func png() *Package {
 
 func zlib() *Package {
 	p := twins("z", nil)
-	p.Name = "zlib"
+	p.Name, p.CPS.Version = "zlib", "1.3.1"
 	return p
 }
 
@@ -270,6 +270,40 @@ func TestARequirementFindsItsPackage(t *testing.T) {
 	f, err = Link([]*Package{p, z}, []Request{{Package: p}}, Options{})
 	if err != nil || len(f.System) != 0 {
 		t.Errorf("by a component's name: %+v, %v", f.System, err)
+	}
+}
+
+func TestARequirementIsAnsweredByTheVersionThatItSays(t *testing.T) {
+	const refused, unsaid = "the version of zlib is 1.3.1", "zlib does not say which version it is"
+	for name, test := range map[string]struct {
+		requirement     cps.Requirement
+		version, compat string
+		module          bool // zlib is described by a .pc file
+		want            string
+	}{
+		"at least, and more":         {cps.Requirement{Constraints: []string{">= 1.2"}}, "1.3.1", "", true, ""},
+		"at least, and less":         {cps.Requirement{Constraints: []string{">= 1.2", ">= 2.0"}}, "1.3.1", "", true, refused},
+		"less than":                  {cps.Requirement{Constraints: []string{"< 1.3"}}, "1.3.1", "", true, refused},
+		"not that one":               {cps.Requirement{Constraints: []string{"!= 1.3.1"}}, "1.3.1", "", true, refused},
+		"unknown":                    {cps.Requirement{Constraints: []string{">= 1.2"}}, "", "", false, unsaid},
+		"unknown, and nothing asked": {cps.Requirement{}, "", "", false, ""},
+		"the same":                   {cps.Requirement{Version: "1.3.1"}, "1.3.1", "", false, ""},
+		"not compatible":             {cps.Requirement{Version: "1.2"}, "1.3.1", "", false, refused},
+		"compatible":                 {cps.Requirement{Version: "1.2"}, "1.3.1", "1.0", false, ""},
+		"older than compatible":      {cps.Requirement{Version: "0.9"}, "1.3.1", "1.0", false, refused},
+		"newer than it is":           {cps.Requirement{Version: "1.4"}, "1.3.1", "1.0", false, refused},
+		"a module is compatible":     {cps.Requirement{Version: "1.2"}, "1.3.1", "", true, ""},
+	} {
+		p, z := png(), zlib()
+		p.CPS.Requires["zlib"] = &test.requirement
+		z.CPS.Version, z.CPS.CompatVersion = test.version, test.compat
+		if test.module {
+			z.CPS.Components["z"].PkgConfig = &cps.PkgConfig{Version: test.version}
+		}
+		_, err := Link([]*Package{p, z}, []Request{{Package: p}}, Options{})
+		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+			t.Errorf("%s: %v, want %q", name, err, test.want)
+		}
 	}
 }
 

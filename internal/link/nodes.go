@@ -9,7 +9,7 @@ import (
 
 // FromNodes prepares a resolved closure for [Link]: all its packages, and the
 // requests for those that were asked for.
-func FromNodes(roots, all []*resolve.Node) (packages []*Package, requests []Request) {
+func FromNodes(roots []resolve.Root, all []*resolve.Node) (packages []*Package, requests []Request) {
 	made := map[*resolve.Node]*Package{}
 	for _, n := range all {
 		document := n.Package.CPS
@@ -31,8 +31,8 @@ func FromNodes(roots, all []*resolve.Node) (packages []*Package, requests []Requ
 		made[n] = p
 		packages = append(packages, p)
 	}
-	for _, n := range roots {
-		requests = append(requests, Request{Package: made[n]})
+	for _, root := range roots {
+		requests = append(requests, Request{Package: made[root.Node], Components: root.Modules})
 	}
 	return packages, requests
 }

@@ -16,8 +16,8 @@ type Tree interface {
 	Library(f Flag, dirs []string) (archive, dylib *cps.Attributes)
 	// Include gives the directories of the package that stand for an include directory; none when it has no such.
 	Include(dir string) []string
-	// Module says whether a module of the name is in the same package.
-	Module(id string) bool
+	// Module returns the name of the module of the same package that meets a requirement; empty when none does.
+	Module(d Dependency) string
 }
 
 // Components converts a relocated module to a component for static and one for shared linking. static has the private
@@ -263,9 +263,12 @@ func systemLibrary(f Flag) string {
 func (c *conversion) specs(dependencies []Dependency) []string {
 	var specs []string
 	for _, d := range dependencies {
+		if d.Ours() {
+			continue
+		}
 		spec := d.Name
-		if c.tree.Module(d.Name) {
-			spec = ":" + d.Name
+		if id := c.tree.Module(d); id != "" {
+			spec = ":" + id
 		}
 		if !slices.Contains(specs, spec) {
 			specs = append(specs, spec)

@@ -13,7 +13,7 @@ type emptyTree struct{}
 
 func (emptyTree) Library(Flag, []string) (archive, dylib *cps.Attributes) { return nil, nil }
 func (emptyTree) Include(dir string) []string                             { return []string{dir} }
-func (emptyTree) Module(string) bool                                      { return false }
+func (emptyTree) Module(Dependency) string                                { return "" }
 
 // libraryTree has the libraries whose names it lists, in both kinds unless the name ends in .a or .so, and the modules.
 type libraryTree struct{ libraries, modules []string }
@@ -28,7 +28,12 @@ func (t libraryTree) Library(f Flag, _ []string) (archive, dylib *cps.Attributes
 	return archive, dylib
 }
 func (libraryTree) Include(dir string) []string { return []string{dir} }
-func (t libraryTree) Module(id string) bool     { return slices.Contains(t.modules, id) }
+func (t libraryTree) Module(d Dependency) string {
+	if slices.Contains(t.modules, d.Name) {
+		return d.Name
+	}
+	return ""
+}
 
 func summary(c *cps.Component) string {
 	if c == nil {
@@ -58,9 +63,10 @@ func TestAModuleBecomesAStaticAndASharedComponent(t *testing.T) {
 			"Libs: -lz\nRequires: a\nRequires.private: b, other >= 2", libraryTree{libraries: []string{"z"}, modules: []string{"a", "b"}},
 			"archive|libz.a|||:a|:b,other|:b,other|", "dylib|libz.so|||:a||:b,other|:b,other",
 		},
-		"static only": {"Libs: -lz", libraryTree{libraries: []string{"z.a"}}, "archive|libz.a||||||", "none"},
-		"shared only": {"Libs: -lz\nLibs.private: -lm", libraryTree{libraries: []string{"z.so"}}, "none", "dylib|libz.so||||||"},
-		"no library":  {"Requires: a", libraryTree{}, "interface||||a|||", "interface||||a|||"},
+		"static only":          {"Libs: -lz", libraryTree{libraries: []string{"z.a"}}, "archive|libz.a||||||", "none"},
+		"shared only":          {"Libs: -lz\nLibs.private: -lm", libraryTree{libraries: []string{"z.so"}}, "none", "dylib|libz.so||||||"},
+		"on pkg-config itself": {"Requires: pkgconf >= 1.9, pkg-config >= 99", libraryTree{}, "interface||||pkg-config|||", "interface||||pkg-config|||"},
+		"no library":           {"Requires: a", libraryTree{}, "interface||||a|||", "interface||||a|||"},
 		"two libraries": {
 			"Libs: -lfoo -lm -lbar", libraryTree{libraries: []string{"foo", "bar"}},
 			"archive|libfoo.a|m,@prefix@/lib/libbar.a|||||", "dylib|libfoo.so|m,@prefix@/lib/libbar.so|||||",

@@ -21,6 +21,15 @@ func (d Dependency) String() string {
 	return d.Name + " " + d.Op + " " + d.Version
 }
 
+// Supported is the version of pkgconf whose .pc files are read in full.
+const Supported = "3.0.0"
+
+// Ours reports whether the dependency is on pkg-config itself, in a version that is no later than [Supported]: a module
+// which no package and no system has to have.
+func (d Dependency) Ours() bool {
+	return (d.Name == "pkgconf" || d.Name == "pkg-config") && d.Allows(Supported)
+}
+
 // Allows says whether a module of the version meets the constraint.
 func (d Dependency) Allows(version string) bool {
 	order := CompareVersions(version, d.Version)

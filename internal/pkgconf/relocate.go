@@ -26,7 +26,10 @@ func (m *Module) Relocate(prefix string) *Module {
 	for name, value := range m.Variables {
 		moved.Variables[name] = r.path(value)
 	}
-	moved.Fields = make(map[string]string, len(m.Fields))
+	moved.Fields = nil
+	if len(m.Fields) > 0 {
+		moved.Fields = make(map[string]string, len(m.Fields))
+	}
 	for name, value := range m.Fields {
 		moved.Fields[name] = r.path(value)
 	}

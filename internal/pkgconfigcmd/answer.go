@@ -2,10 +2,13 @@ package pkgconfigcmd
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/ocipkg/ocipkg/internal/link"
 	"github.com/ocipkg/ocipkg/internal/pkgconf"
+	"github.com/ocipkg/ocipkg/internal/system"
 )
 
 // answer answers a call with packages of ours in it, in pkgconf's order of
@@ -45,7 +48,7 @@ func (c *command) resolve(ctx context.Context) error {
 			continue
 		}
 		n.link, n.shared = c.found.requests[i], c.request.shared || c.found.shared[i] && !c.static
-		n.version = versionOf(n.link.Package)
+		n.version = system.Version(n.link)
 		if err := checkConstraint(n.Dependency, n.version); err != nil {
 			return err
 		}
@@ -75,13 +78,13 @@ func (c *command) compareVersions() error {
 // which pkgconf does.
 func (c *command) texts() (string, error) {
 	var out strings.Builder
-	add := func(wanted bool, flag string, text func(*link.Package, bool) string) error {
+	add := func(wanted bool, flag string, text func(link.Request, bool) string) error {
 		if !wanted {
 			return nil
 		}
 		for _, n := range c.names {
 			if n.ours {
-				out.WriteString(text(n.link.Package, n.shared))
+				out.WriteString(text(n.link, n.shared))
 				continue
 			}
 			answer, err := c.ask("", "--print-errors", flag, "--", n.Dependency.String())
@@ -92,10 +95,10 @@ func (c *command) texts() (string, error) {
 		}
 		return nil
 	}
-	if err := add(c.modversion, "--modversion", func(p *link.Package, _ bool) string { return versionOf(p) + "\n" }); err != nil {
+	if err := add(c.modversion, "--modversion", func(r link.Request, _ bool) string { return system.Version(r) + "\n" }); err != nil {
 		return "", err
 	}
-	if err := add(c.printVariables, "--print-variables", variableNames); err != nil {
+	if err := add(c.printVariables, "--print-variables", system.VariableNames); err != nil {
 		return "", err
 	}
 	if c.variable != nil {
@@ -105,10 +108,10 @@ func (c *command) texts() (string, error) {
 		}
 		out.WriteString(strings.Join(values, " ") + "\n")
 	}
-	if err := add(c.printRequires, "--print-requires", requires); err != nil {
+	if err := add(c.printRequires, "--print-requires", system.Requires); err != nil {
 		return "", err
 	}
-	err := add(c.printRequiresPrivate, "--print-requires-private", requiresPrivate)
+	err := add(c.printRequiresPrivate, "--print-requires-private", system.RequiresPrivate)
 	return out.String(), err
 }
 
@@ -117,7 +120,7 @@ func (c *command) variables(variable string) ([]string, error) {
 	var values []string
 	for _, n := range c.names {
 		if n.ours {
-			values = append(values, variablesOf(n.link.Package, n.shared)[variable])
+			values = append(values, system.Variables(n.link, n.shared)[variable])
 			continue
 		}
 		answer, err := c.ask("", "--print-errors", "--variable="+variable, "--", n.Dependency.String())
@@ -129,8 +132,8 @@ func (c *command) variables(variable string) ([]string, error) {
 	return values, nil
 }
 
-// system lists the names of the call that are the system's.
-func (c *command) system() []pkgconf.Dependency {
+// systemNames lists the names of the call that are the system's.
+func (c *command) systemNames() []pkgconf.Dependency {
 	var list []pkgconf.Dependency
 	for _, n := range c.names {
 		if !n.ours {
@@ -138,4 +141,81 @@ func (c *command) system() []pkgconf.Dependency {
 		}
 	}
 	return list
+}
+
+// real is the real pkg-config, to which the packages of the call are described.
+func (c *command) real() (*system.PkgConfig, error) {
+	if c.pkgConfig != nil {
+		return c.pkgConfig, nil
+	}
+	options, err := c.linkOptions(c.request.shared)
+	if err != nil {
+		return nil, err
+	}
+	c.pkgConfig = &system.PkgConfig{Triple: triple(c.program), Args: c.passed, Packages: c.found.packages, Options: options, Shared: map[*link.Package]bool{}}
+	for _, n := range c.names {
+		if n.ours && n.shared {
+			c.pkgConfig.Shared[n.link.Package] = true
+		}
+	}
+	return c.pkgConfig, nil
+}
+
+// ask runs the real pkg-config; see [system.PkgConfig.Ask].
+func (c *command) ask(about string, args ...string) (string, error) {
+	real, err := c.real()
+	if err != nil {
+		return "", err
+	}
+	what := strings.Join(arguments(c.systemNames()), ", ")
+	if what == "" {
+		what = strings.Join(args, " ")
+	}
+	return real.Ask(about, what, args...)
+}
+
+// passThrough hands the whole call to the real pkg-config. On Unix it only
+// comes back with an error.
+func (c *command) passThrough(args []string) error {
+	what := strings.Join(arguments(c.request.packages), ", ")
+	if what == "" {
+		what = strings.Join(args, " ")
+	}
+	real, err := (&system.PkgConfig{Triple: triple(c.program)}).Find(what)
+	if err != nil {
+		return err
+	}
+	return replaceProcess(real, args, system.Environment(real))
+}
+
+// delegate has the real pkg-config answer a call with flags that only it
+// knows, from descriptions of our packages under names that it can take.
+func (c *command) delegate() (string, error) {
+	if _, err := c.link(); err != nil {
+		return "", err
+	}
+	real, err := c.real()
+	if err != nil {
+		return "", err
+	}
+	// Without --shared, which older ones do not know, and what is passed anyway.
+	args := slices.DeleteFunc(slices.Clone(c.flags), func(flag string) bool {
+		return strings.TrimLeft(flag, "-") == "shared" || slices.Contains(c.passed, flag)
+	})
+	args = append(args, "--")
+	for i, n := range c.names {
+		if n.ours {
+			name, err := real.Module(n.link, fmt.Sprintf("package-%d", i+1), n.shared)
+			if err != nil {
+				return "", err
+			}
+			n.Dependency = pkgconf.Dependency{Name: name} // the constraint was checked
+		}
+		args = append(args, n.Dependency.String())
+	}
+	answer, err := c.ask("", args...)
+	if c.asksForText() || slices.Contains(c.unknown, "--msvc-syntax") { // which quotes otherwise
+		return answer, err
+	}
+	return real.OwnDirs(answer), err
 }

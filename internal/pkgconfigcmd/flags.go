@@ -8,6 +8,7 @@ import (
 	"github.com/ocipkg/ocipkg/internal/errdef"
 	"github.com/ocipkg/ocipkg/internal/link"
 	"github.com/ocipkg/ocipkg/internal/pkgconf"
+	"github.com/ocipkg/ocipkg/internal/system"
 )
 
 // linkOptions says how packages are linked on the target.
@@ -39,11 +40,11 @@ func (c *command) linkFlags() (string, error) {
 			}
 		}
 	}
-	system, err := c.systemFlags(all)
+	others, err := c.systemFlags(all)
 	if err != nil {
 		return "", err
 	}
-	out.WriteString(system)
+	out.WriteString(others)
 	if c.parts == 0 {
 		return "", nil
 	}
@@ -97,11 +98,11 @@ func (c *command) link() ([]*link.Flags, error) {
 // systemFlags asks the real pkg-config for the system's packages of the call
 // and of the closure, all at once where it can be.
 func (c *command) systemFlags(all []*link.Flags) (string, error) {
-	compile, linked := arguments(c.system()), arguments(c.system())
+	compile, linked := arguments(c.systemNames()), arguments(c.systemNames())
 	var needed []string
 	for _, flags := range all {
 		for _, s := range flags.System {
-			dependencies, err := systemDependencies(s)
+			dependencies, err := system.Dependencies(s)
 			if err != nil {
 				return "", err
 			}
@@ -146,7 +147,10 @@ func (c *command) askFlags(about string, modes, names []string) (string, error) 
 		args = append(args, "--short-errors")
 	}
 	out, err := c.ask(about, append(append(args, "--"), names...)...)
-	return c.ownDirs(strings.TrimRight(out, "\r\n")), err
+	if err != nil {
+		return "", err
+	}
+	return c.pkgConfig.OwnDirs(strings.TrimRight(out, "\r\n")), nil
 }
 
 func appendMissing(list, more []string) []string {

@@ -27,6 +27,7 @@ import (
 	"github.com/ocipkg/ocipkg/internal/link"
 	"github.com/ocipkg/ocipkg/internal/pkgconf"
 	"github.com/ocipkg/ocipkg/internal/reference"
+	"github.com/ocipkg/ocipkg/internal/system"
 )
 
 // Version is that of pkgconf whose flags and answers are ours.
@@ -47,9 +48,9 @@ func Main(argv []string) int {
 		}
 	}
 	c.report(err)
-	var real *realError
-	if errors.As(err, &real) && real.code > 0 {
-		return real.code
+	var real *system.Error
+	if errors.As(err, &real) && real.Code > 0 {
+		return real.Code
 	}
 	return 1
 }
@@ -61,7 +62,8 @@ type command struct {
 	*request
 	names []name
 	found *closure // of the names that are ours
-	pc    string   // the directory of their descriptions for the real pkg-config; empty: not made
+
+	pkgConfig *system.PkgConfig // the real one; nil until it is asked
 }
 
 // name is one of the packages that a call asks for.
@@ -100,7 +102,11 @@ func (c *command) run(ctx context.Context, args []string) (string, error) {
 		}
 		return "", c.passThrough(args)
 	}
-	defer c.removeDescriptions()
+	defer func() {
+		if c.pkgConfig != nil {
+			c.pkgConfig.Close()
+		}
+	}()
 	return c.answer(ctx)
 }
 
@@ -133,11 +139,11 @@ func (c *command) report(err error) {
 			to = os.Stdout
 		}
 	}
-	var real *realError
+	var real *system.Error
 	switch {
 	case errors.Is(err, errNo):
-	case errors.As(err, &real) && real.verbatim:
-		fmt.Fprint(to, real.stderr)
+	case errors.As(err, &real) && real.Verbatim:
+		fmt.Fprint(to, real.Stderr)
 	default:
 		fmt.Fprintln(to, oneLine(reference.Redact(err.Error())))
 	}

@@ -62,6 +62,8 @@ type Dependency struct {
 	CMake string `toml:"cmake"`
 	// Shared asks for the shared libraries.
 	Shared bool `toml:"shared"`
+	// Modules are the components that are linked; empty: the one that is named as the alias, else the package's defaults.
+	Modules []string `toml:"modules"`
 }
 
 // Reference gives the name of the package.

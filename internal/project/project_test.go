@@ -5,6 +5,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -26,7 +27,7 @@ system-libs = ["m", "pthread"]
 
 [dependencies]
 zlib = "ghcr.io/acme/zlib:1.3"
-png = { image = "ghcr.io/acme/libpng", tag = "1.6", cmake = "PNG", shared = true }
+png = { image = "ghcr.io/acme/libpng", tag = "1.6", cmake = "PNG", shared = true, modules = ["libpng16"] }
 
 [trust]
 allow-flags = ["-fplugin=a.so"]
@@ -47,7 +48,7 @@ allow-flags = ["-fplugin=a.so"]
 	if got := f.Dependencies["zlib"].Reference(); got != "ghcr.io/acme/zlib:1.3" {
 		t.Errorf("zlib is %s", got)
 	}
-	if got := f.Dependencies["png"]; got != (Dependency{Image: "ghcr.io/acme/libpng", Tag: "1.6", CMake: "PNG", Shared: true}) {
+	if got := f.Dependencies["png"]; !reflect.DeepEqual(got, Dependency{Image: "ghcr.io/acme/libpng", Tag: "1.6", CMake: "PNG", Shared: true, Modules: []string{"libpng16"}}) {
 		t.Errorf("png is %+v", got)
 	}
 	if !slices.Equal(f.Trust.AllowFlags, []string{"-fplugin=a.so"}) {

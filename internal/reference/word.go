@@ -16,3 +16,14 @@ func InPkgConfig(word string) bool {
 	drive := len(word) > 2 && word[1] == ':' && word[2] == '/'
 	return !drive
 }
+
+// CutModule splits the name of a module off a word that names a package: "reg/a/b:1+module" is the module alone of what
+// reg/a/b:1 stands for. No part of a reference has a plus sign; the name of a module may. A word without a slash, or without
+// a module, comes back as it is.
+func CutModule(word string) (ref, module string) {
+	ref, module, found := strings.Cut(word, "+")
+	if !found || module == "" || !strings.Contains(ref, "/") {
+		return word, ""
+	}
+	return ref, module
+}

@@ -14,47 +14,64 @@ import (
 
 // Node is a package of a closure.
 type Node struct {
-	// Name is what the package was asked for by: as the caller wrote it, or
-	// the whole name of a requirement.
+	// Name is what the package was asked for by first: as the caller wrote it,
+	// or the whole name of a requirement.
 	Name string
 	// Ref is the package's whole name, with the overrides of the project; zero
 	// for one that was asked for by a bare digest.
 	Ref reference.Reference
 	// Locked tells that the project's lock says which package that is.
 	Locked bool
-	// Shared tells that the project wants the package's shared libraries.
-	Shared  bool
 	Package *store.Package
 	// Requires are the packages that this one needs, by the name that its
 	// link description calls them by.
 	Requires map[string]*Node
 }
 
+// Root is a package that was asked for.
+type Root struct {
+	*Node
+	// Name is what it was asked for by, as the caller wrote it.
+	Name string
+	// Shared tells that the project wants the package's shared libraries.
+	Shared bool
+	// Modules are the components that are wanted; empty: the package's defaults.
+	Modules []string
+}
+
 // Closure returns the packages that names stand for, and all that these require,
 // each once, with those that need others before those that they need, unless
 // they need each other. Two packages of one repository, of which a program can
 // have only one, are an error that shows both ways.
-func (r *Resolver) Closure(ctx context.Context, names []string) (roots, all []*Node, err error) {
-	return r.walk(func(c *closure) ([]*Node, error) { return c.roots(ctx, names) })
-}
-
-// Requirements gives what a package requires, as [Resolver.Closure] does; ref is
-// the name that it was asked for by.
-func (r *Resolver) Requirements(ctx context.Context, ref reference.Reference, p *store.Package) (roots, all []*Node, err error) {
-	return r.walk(func(c *closure) ([]*Node, error) {
-		root := &Node{Name: ref.String(), Ref: ref, Package: p, Requires: map[string]*Node{}}
-		return []*Node{root}, c.enter(ctx, root, nil)
+//
+// A name may have that of a module behind a plus sign, as [reference.CutModule]
+// has it; an alias stands for the modules that the project lists for it, else
+// for the one that is called as it is.
+func (r *Resolver) Closure(ctx context.Context, names []string) (roots []Root, all []*Node, err error) {
+	all, err = r.walk(func(c *closure) error {
+		roots, err = c.roots(ctx, names)
+		return err
 	})
+	return roots, all, err
 }
 
-func (r *Resolver) walk(roots func(*closure) ([]*Node, error)) (_, all []*Node, err error) {
+// Requirements finds what a package requires, as [Resolver.Closure] does; ref is
+// the name that it was asked for by.
+func (r *Resolver) Requirements(ctx context.Context, ref reference.Reference, p *store.Package) error {
+	_, err := r.walk(func(c *closure) error {
+		return c.enter(ctx, &Node{Name: ref.String(), Ref: ref, Package: p, Requires: map[string]*Node{}}, nil)
+	})
+	return err
+}
+
+func (r *Resolver) walk(roots func(*closure) error) (all []*Node, err error) {
 	settled := map[string]reference.Reference{}
 	for {
 		c := &closure{resolver: r, settled: settled, nodes: map[string]*Node{}, names: map[string]*Node{}, chosen: map[string]choice{}}
-		found, err := roots(c)
+		err := roots(c)
 		if c.again == "" {
 			slices.Reverse(c.done)
-			return found, c.done, err
+			return c.done, err
 		}
 	}
 }
@@ -80,17 +97,25 @@ type choice struct {
 	path   []string
 }
 
-func (c *closure) roots(ctx context.Context, names []string) ([]*Node, error) {
-	var roots []*Node
+func (c *closure) roots(ctx context.Context, names []string) ([]Root, error) {
+	var roots []Root
 	for _, name := range names {
-		node, err := c.visit(ctx, name, nil)
+		ref, module := reference.CutModule(name)
+		node, err := c.visit(ctx, ref, nil)
 		if err != nil {
 			return nil, err
 		}
-		dependency, _ := c.resolver.Project.Dependency(name)
-		node.Name = name
-		node.Shared = node.Shared || dependency.Shared
-		roots = append(roots, node)
+		dependency, isAlias := c.resolver.Project.Dependency(name)
+		root := Root{Node: node, Name: name, Shared: dependency.Shared, Modules: dependency.Modules}
+		switch {
+		case module != "":
+			root.Modules = []string{module}
+		case isAlias && len(root.Modules) == 0 && node.Package.CPS != nil:
+			if c := node.Package.CPS.Components[name]; c != nil && c.Linkable() {
+				root.Modules = []string{name}
+			}
+		}
+		roots = append(roots, root)
 	}
 	return roots, nil
 }

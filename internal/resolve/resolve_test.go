@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/ocipkg/ocipkg/internal/cps"
 	"github.com/ocipkg/ocipkg/internal/errdef"
 	"github.com/ocipkg/ocipkg/internal/project"
 	"github.com/ocipkg/ocipkg/internal/reference"
@@ -53,6 +55,7 @@ func (w *world) Fetch(ctx context.Context, ref reference.Reference, _ platform.P
 	}
 	w.fetched = append(w.fetched, name)
 	link := store.Link{Version: store.LinkVersion, BootID: store.BootID(), Platform: w.platform}
+	link.CPS = &cps.Package{Name: name, CPSPath: cps.PrefixMarker, Components: map[string]*cps.Component{"minizip": {Type: cps.Interface}}}
 	for _, need := range needs {
 		repository, tag, tagged := strings.Cut(need, ":")
 		if !tagged {
@@ -116,7 +119,7 @@ func TestPackagesThatNeedEachOtherAreThereOnce(t *testing.T) {
 	if err != nil || len(all) != 3 || len(roots) != 1 {
 		t.Fatalf("got %d packages, %v", len(all), err)
 	}
-	if c := roots[0].Requires["b"].Requires["c"]; c.Requires["a"] != roots[0] || c.Requires["c"] != c {
+	if c := roots[0].Requires["b"].Requires["c"]; c.Requires["a"] != roots[0].Node || c.Requires["c"] != c {
 		t.Errorf("c requires %+v", c.Requires)
 	}
 }
@@ -135,6 +138,28 @@ func TestAnAliasStandsForItsPackage(t *testing.T) {
 	roots, _, err := r.Closure(t.Context(), []string{"zlib"})
 	if err != nil || len(roots) != 1 || !roots[0].Shared || roots[0].Name != "zlib" {
 		t.Errorf("got %+v, %v", roots, err)
+	}
+}
+
+func TestANameMayBeThatOfAModule(t *testing.T) {
+	_, r := newWorld(t, map[string][]string{"z": nil})
+	r.Project = &project.Project{File: project.File{Dependencies: map[string]project.Dependency{
+		"minizip": {Image: "r.example/a/z", Tag: "1"}, "gtk+": {Image: "r.example/a/z", Tag: "1", Modules: []string{"a", "b"}},
+	}}}
+	for name, want := range map[string][]string{
+		"r.example/a/z:1": nil, "r.example/a/z:1+minizip": {"minizip"}, "r.example/a/z:1+gtk+-3.0": {"gtk+-3.0"}, "gtk+": {"a", "b"}, "minizip": {"minizip"},
+	} {
+		roots, _, err := r.Closure(t.Context(), []string{name})
+		if err != nil || len(roots) != 1 || !slices.Equal(roots[0].Modules, want) || roots[0].Name != name {
+			t.Errorf("%s: got %+v, %v, want %q", name, roots, err, want)
+		}
+	}
+	roots, all, err := r.Closure(t.Context(), []string{"r.example/a/z:1+x", "r.example/a/z:1+y", "r.example/a/z:1"})
+	if err != nil || len(all) != 1 || len(roots) != 3 || roots[0].Modules[0] != "x" || roots[1].Modules[0] != "y" || roots[2].Modules != nil {
+		t.Errorf("three of one package: got %+v, %v", roots, err)
+	}
+	if _, _, err := r.Closure(t.Context(), []string{"r.example/a/z:1+"}); err == nil {
+		t.Error("a plus sign without a module is taken")
 	}
 }
 

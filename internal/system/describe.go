@@ -1,4 +1,4 @@
-package pkgconfigcmd
+package system
 
 import (
 	"errors"
@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/ocipkg/ocipkg/internal/cps"
 	"github.com/ocipkg/ocipkg/internal/errdef"
@@ -15,33 +16,37 @@ import (
 	"github.com/ocipkg/ocipkg/internal/pkgconf"
 )
 
-// descriptions gives the directory of the descriptions, which the first call
-// makes.
-func (c *command) descriptions() (string, error) {
-	if c.pc != "" {
-		return c.pc, nil
+// Descriptions returns the directory with descriptions of the packages as modules, which the first call makes.
+func (p *PkgConfig) Descriptions() (string, error) {
+	if p.dir != "" {
+		return p.dir, nil
 	}
-	options, err := c.linkOptions(c.request.shared)
+	var err error
+	if p.dir, err = os.MkdirTemp("", "ocipkg-pkg-config-"); err != nil {
+		return "", fmt.Errorf("describe packages for the real pkg-config: %w", err)
+	}
+	return p.dir, p.describer().all()
+}
+
+func (p *PkgConfig) describer() describer {
+	return describer{dir: p.dir, packages: p.Packages, options: p.Options, shared: p.Shared}
+}
+
+// Module returns the name of the module that describes what a call asks for, which it writes where there is none. name is
+// the one to write it under.
+func (p *PkgConfig) Module(request link.Request, name string, shared bool) (string, error) {
+	dir, err := p.Descriptions()
 	if err != nil {
 		return "", err
 	}
-	if c.pc, err = os.MkdirTemp("", "ocipkg-pkg-config-"); err != nil {
-		return "", fmt.Errorf("describe packages for the real pkg-config: %w", err)
-	}
-	d := describer{dir: c.pc, packages: c.found.packages, options: options, shared: map[*link.Package]bool{}}
-	for _, n := range c.names {
-		if n.ours && n.shared {
-			d.shared[n.link.Package] = true
+	if module := moduleName(request); module != "" {
+		if _, err := os.Stat(filepath.Join(dir, module+".pc")); err == nil {
+			return module, nil
 		}
 	}
-	return c.pc, d.all()
-}
-
-// removeDescriptions removes what descriptions made.
-func (c *command) removeDescriptions() {
-	if c.pc != "" {
-		os.RemoveAll(c.pc)
-	}
+	d := p.describer()
+	d.options.Shared = d.options.Shared || shared
+	return name, d.write(name, request)
 }
 
 // describer writes a .pc file for each package and component, for the real
@@ -96,7 +101,7 @@ func (d describer) write(name string, request link.Request) error {
 	if err != nil {
 		return nil
 	}
-	text, err := module(name, request.Package, flags, options.Shared)
+	text, err := module(name, request, flags, options.Shared)
 	if err != nil {
 		return nil
 	}
@@ -104,9 +109,10 @@ func (d describer) write(name string, request link.Request) error {
 }
 
 // module is the text of a .pc file.
-func module(name string, p *link.Package, flags *link.Flags, shared bool) (string, error) {
+func module(name string, request link.Request, flags *link.Flags, shared bool) (string, error) {
 	var out strings.Builder
-	variables := variablesOf(p, shared)
+	p := request.Package
+	variables := Variables(request, shared)
 	for _, variable := range slices.Sorted(maps.Keys(variables)) {
 		if link.IsModule(variable) && variable != "pcfiledir" { // which is pkg-config's own
 			fmt.Fprintf(&out, "%s=%s\n", variable, variables[variable])
@@ -124,10 +130,10 @@ func module(name string, p *link.Package, flags *link.Flags, shared bool) (strin
 	line("Name", description.Name)
 	fmt.Fprintf(&out, "Description: %s\n", oneLine(description.Description))
 	line("URL", description.URL)
-	line("Version", versionOf(p))
+	line("Version", Version(request))
 	var needs, needsPrivate []string
 	for _, s := range flags.System {
-		dependencies, err := systemDependencies(s)
+		dependencies, err := Dependencies(s)
 		if err != nil {
 			return "", err
 		}
@@ -144,10 +150,10 @@ func module(name string, p *link.Package, flags *link.Flags, shared bool) (strin
 	return out.String(), nil
 }
 
-// systemDependencies writes a system package with its constraints as
+// Dependencies writes a system package with its constraints as
 // pkg-config takes them: one dependency for each. Both are the word of a
 // package, which must not make pkg-config read a file of its own.
-func systemDependencies(s link.SystemPackage) ([]string, error) {
+func Dependencies(s link.SystemPackage) ([]string, error) {
 	list := withConstraints(s.Name, s.Constraints)
 	for _, text := range list {
 		read, err := pkgconf.ParseDependencies(text)
@@ -170,49 +176,7 @@ func withConstraints(name string, constraints []string) []string {
 	return list
 }
 
-// delegate has the real pkg-config answer a call with flags that only it
-// knows, from descriptions of our packages under names that it can take.
-func (c *command) delegate() (string, error) {
-	if _, err := c.link(); err != nil {
-		return "", err
-	}
-	// Without --shared, which older ones do not know, and what is passed anyway.
-	args := slices.DeleteFunc(slices.Clone(c.flags), func(flag string) bool {
-		return strings.TrimLeft(flag, "-") == "shared" || slices.Contains(c.passed, flag)
-	})
-	args = append(args, "--")
-	for i, n := range c.names {
-		if n.ours {
-			name, err := c.moduleFor(n, i)
-			if err != nil {
-				return "", err
-			}
-			n.Dependency = pkgconf.Dependency{Name: name} // the constraint was checked
-		}
-		args = append(args, n.Dependency.String())
-	}
-	answer, err := c.ask("", args...)
-	if c.asksForText() || slices.Contains(c.unknown, "--msvc-syntax") { // which quotes otherwise
-		return answer, err
-	}
-	return c.ownDirs(answer), err
-}
-
-// moduleFor gives the name of the description of the i-th package of the call.
-// One whose own name no .pc file can have gets another.
-func (c *command) moduleFor(n name, i int) (string, error) {
-	dir, err := c.descriptions()
-	if err != nil {
-		return "", err
-	}
-	module := moduleName(n.link.Package)
-	if _, err := os.Stat(filepath.Join(dir, module+".pc")); err == nil && module != "" {
-		return module, nil
-	}
-	options, err := c.linkOptions(n.shared)
-	if err != nil {
-		return "", err
-	}
-	module = fmt.Sprintf("package-%d", i+1)
-	return module, describer{dir: dir, packages: c.found.packages, options: options}.write(module, n.link)
+// oneLine joins the lines of a text, which has nothing in it then that a terminal acts on.
+func oneLine(text string) string {
+	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return unicode.IsControl(r) && r != '\t' }), "; ")
 }

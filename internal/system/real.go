@@ -1,4 +1,6 @@
-package pkgconfigcmd
+// Package system asks the real pkg-config for modules that none of the packages at hand answers to. Packages are described to
+// it before what the system has, since modules of the system may require them.
+package system
 
 import (
 	"errors"
@@ -20,27 +22,38 @@ import (
 // again is not asked twice.
 const asked = "OCIPKG_ASKED_PKG_CONFIG"
 
-// realError is a failure of the real pkg-config.
-type realError struct {
-	code     int
-	stderr   string
-	verbatim bool // all of stderr is for the user
+// PkgConfig is the real pkg-config, as a build with packages asks it. Close removes what was made for it.
+type PkgConfig struct {
+	Triple   string   // of the target, to prefer TRIPLE-pkg-config; empty: none
+	Args     []string // what is said to it in every question, before the rest
+	Packages []*link.Package
+	Options  link.Options           // how packages are linked
+	Shared   map[*link.Package]bool // those of which shared libraries are linked whatever Options say
+
+	dir string // the descriptions of the packages; empty: not made
+}
+
+// Error is a failure of the real pkg-config.
+type Error struct {
+	Code     int // its exit code
+	Stderr   string
+	Verbatim bool // all of Stderr is for the user
 	about    string
 }
 
-func (e *realError) Error() string {
-	lines := strings.Split(strings.TrimSpace(e.stderr), "\n")
+func (e *Error) Error() string {
+	lines := strings.Split(strings.TrimSpace(e.Stderr), "\n")
 	return fmt.Sprintf("ask the system's pkg-config for %s: %s", e.about, lines[len(lines)-1])
 }
 
-// findReal finds the real pkg-config, which is to look up what.
-func (c *command) findReal(what string) (string, error) {
+// Find returns the path of the real pkg-config; what is to be looked up is named in the error when there is none.
+func (p *PkgConfig) Find(what string) (string, error) {
 	passed := filepath.SplitList(os.Getenv(asked))
 	own, _ := os.Executable()
 	self, _ := os.Stat(own)
 	usable := func(file string) bool {
 		info, err := os.Stat(file)
-		return err == nil && !info.IsDir() && (self == nil || !os.SameFile(self, info)) && !slices.Contains(passed, file)
+		return err == nil && !info.IsDir() && (self == nil || !os.SameFile(self, info)) && !isOurs(file) && !slices.Contains(passed, file)
 	}
 	if set := os.Getenv("OCIPKG_REAL_PKG_CONFIG"); set != "" {
 		file, err := exec.LookPath(set)
@@ -53,8 +66,8 @@ func (c *command) findReal(what string) (string, error) {
 		return file, nil
 	}
 	choices := [][]string{{"pkg-config", "pkgconf"}}
-	if t := triple(c.program); t != "" {
-		choices = append([][]string{{t + "-pkg-config", t + "-pkgconf"}}, choices...)
+	if p.Triple != "" {
+		choices = append([][]string{{p.Triple + "-pkg-config", p.Triple + "-pkgconf"}}, choices...)
 	}
 	for _, names := range choices {
 		if file := firstOnPath(names, usable); file != "" {
@@ -62,6 +75,12 @@ func (c *command) findReal(what string) (string, error) {
 		}
 	}
 	return "", errdef.Errorf(errdef.ErrNotFound, "look up %s: it is neither a package in a registry nor an alias in %s, and there is no pkg-config on PATH to ask: install pkgconf, or set OCIPKG_REAL_PKG_CONFIG", what, project.FileName)
+}
+
+// isOurs reports whether a program called pkg-config is a link to ocipkg-pkg-config.
+func isOurs(file string) bool {
+	real, err := filepath.EvalSymlinks(file)
+	return err == nil && strings.Contains(filepath.Base(real), "ocipkg-pkg-config")
 }
 
 // firstOnPath gives the first usable program of one of the names.
@@ -89,42 +108,26 @@ func environment(changed map[string]string) []string {
 	return env
 }
 
+// Environment returns our environment, noted in it that real is being asked, so that it is not asked again.
+func Environment(real string) []string { return environment(noteAsked(real)) }
+
 // noteAsked is the variable that keeps real from being asked again.
 func noteAsked(real string) map[string]string {
 	passed := filepath.SplitList(os.Getenv(asked))
 	return map[string]string{asked: strings.Join(append(passed, real), string(os.PathListSeparator))}
 }
 
-// passThrough hands the whole call to the real pkg-config. On Unix it only
-// comes back with an error.
-func (c *command) passThrough(args []string) error {
-	what := strings.Join(arguments(c.request.packages), ", ")
-	if what == "" {
-		what = strings.Join(args, " ")
+// Ask runs the real pkg-config and returns what it prints. about says, in an error, what it was asked for; empty has its own
+// message given as it is, where what names it. A failure of the program itself is an *[Error].
+func (p *PkgConfig) Ask(about, what string, args ...string) (string, error) {
+	if about != "" {
+		what = about
 	}
-	real, err := c.findReal(what)
-	if err != nil {
-		return err
-	}
-	return replaceProcess(real, args, environment(noteAsked(real)))
-}
-
-// ask runs the real pkg-config, for which ours are described before what the
-// system has. about says, in an error, what it was asked for; empty has its own
-// message given as it is.
-func (c *command) ask(about string, args ...string) (string, error) {
-	what := about
-	if what == "" {
-		what = strings.Join(arguments(c.system()), ", ")
-	}
-	if what == "" {
-		what = strings.Join(args, " ")
-	}
-	real, err := c.findReal(what)
+	real, err := p.Find(what)
 	if err != nil {
 		return "", err
 	}
-	dir, err := c.descriptions()
+	dir, err := p.Descriptions()
 	if err != nil {
 		return "", err
 	}
@@ -134,12 +137,12 @@ func (c *command) ask(about string, args ...string) (string, error) {
 		changed["PKG_CONFIG_PATH"] += string(os.PathListSeparator) + also
 	}
 	var stdout, stderr strings.Builder
-	cmd := exec.Command(real, append(slices.Clone(c.passed), args...)...)
+	cmd := exec.Command(real, append(slices.Clone(p.Args), args...)...)
 	cmd.Env, cmd.Stdout, cmd.Stderr = environment(changed), &stdout, &stderr
 	err = cmd.Run()
 	var failed *exec.ExitError
 	if errors.As(err, &failed) {
-		return "", &realError{code: failed.ExitCode(), stderr: stderr.String(), verbatim: about == "", about: about}
+		return "", &Error{Code: failed.ExitCode(), Stderr: stderr.String(), Verbatim: about == "", about: about}
 	}
 	if err != nil {
 		return "", fmt.Errorf("run the real pkg-config: %w; set OCIPKG_REAL_PKG_CONFIG to another", err)
@@ -147,13 +150,13 @@ func (c *command) ask(about string, args ...string) (string, error) {
 	return stdout.String(), nil
 }
 
-// ownDirs puts the directories of our packages right in flags that the real
+// OwnDirs puts the directories of our packages right in flags that the real
 // pkg-config gives: it puts PKG_CONFIG_SYSROOT_DIR in front of every directory, and
 // pkgconf does not quote those that stand in a flag such as -Wl,-rpath.
-func (c *command) ownDirs(flags string) string {
+func (p *PkgConfig) OwnDirs(flags string) string {
 	sysroot := os.Getenv("PKG_CONFIG_SYSROOT_DIR")
-	for _, p := range c.found.packages {
-		dir := path.Dir(p.Root) // which has the views too
+	for _, of := range p.Packages {
+		dir := path.Dir(of.Root) // which has the views too
 		quoted := link.Quote(dir)
 		if quoted != dir {
 			flags = strings.ReplaceAll(flags, dir, quoted)
@@ -163,4 +166,11 @@ func (c *command) ownDirs(flags string) string {
 		}
 	}
 	return flags
+}
+
+// Close removes the descriptions.
+func (p *PkgConfig) Close() {
+	if p.dir != "" {
+		os.RemoveAll(p.dir)
+	}
 }
