@@ -90,7 +90,8 @@ function(_ocipkg_project)
   set_property(GLOBAL PROPERTY _OCIPKG_ANSWERS "${_ocipkg_answers}")
   set_property(GLOBAL PROPERTY _OCIPKG_TARGET "${_ocipkg_target}")
   set_property(DIRECTORY "${CMAKE_SOURCE_DIR}" APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${_ocipkg_files}")
-  # For ocipkg-pkg-config, which CMake runs in the build directory.
+  # For ocipkg-pkg-config, which CMake runs in the build directory. pkg_check_modules takes libraries and flags apart.
+  set(ENV{OCIPKG_CALLER} cmake)
   if("$ENV{OCIPKG_TARGET}" STREQUAL "")
     set_property(GLOBAL PROPERTY _OCIPKG_ENV_TARGET "${_ocipkg_target}")
     set(ENV{OCIPKG_TARGET} "${_ocipkg_target}")

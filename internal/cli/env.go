@@ -24,8 +24,8 @@ func (a *app) envCommand() *cobra.Command {
 		Long: `Print the variables that make builds ask ocipkg for packages, as a shell sets them:
 PKG_CONFIG, the program ocipkg-pkg-config; OCIPKG, this program; and, where there
 is an ocipkg.toml, OCIPKG_PROJECT, its directory. A PKG_CONFIG that the shell has
-becomes OCIPKG_REAL_PKG_CONFIG, which answers for the system's packages. In a Go
-module that has both programs as tools, run it as: go tool ocipkg env.`,
+becomes OCIPKG_REAL_PKG_CONFIG, which answers for the system's packages, and
+CGO_LDFLAGS_ALLOW lets the go command link whole archives. In a Go module that has both programs as tools, run it as: go tool ocipkg env.`,
 		Example: "  eval $(ocipkg env)\n  ocipkg env --shell fish | source\n  ocipkg env --shell powershell | Invoke-Expression",
 		Args:    usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -55,7 +55,13 @@ type variables struct {
 	Project   string `json:"OCIPKG_PROJECT,omitempty"` // empty for none
 	// Real is the pkg-config that the shell had set; empty for none.
 	Real string `json:"OCIPKG_REAL_PKG_CONFIG,omitempty"`
+	// Allow are linker flags that cmd/go takes from pkg-config.
+	Allow string `json:"CGO_LDFLAGS_ALLOW"`
 }
+
+// wholeArchives is what ocipkg-pkg-config gives for archives of which every member is linked, as a regular expression. cmd/go
+// takes it from nobody by default. It allows archives by path and libraries by name, and no other option.
+const wholeArchives = `-Wl,--whole-archive(,([a-zA-Z]:)?/[^,]+[.](a|lib)|,-l[^-,][^,]*)+,--no-whole-archive`
 
 func (v variables) each(do func(name, value string)) {
 	do("PKG_CONFIG", v.PkgConfig)
@@ -66,6 +72,7 @@ func (v variables) each(do func(name, value string)) {
 	if v.Real != "" {
 		do("OCIPKG_REAL_PKG_CONFIG", v.Real)
 	}
+	do("CGO_LDFLAGS_ALLOW", v.Allow)
 }
 
 func defaultShell() string {
@@ -113,11 +120,23 @@ func environment(ctx context.Context) (variables, error) {
 		return v, err
 	}
 	v.Real = otherPkgConfig(v.PkgConfig)
+	v.Allow = allowed(os.Getenv("CGO_LDFLAGS_ALLOW"))
 	of, err := currentProject()
 	if of != nil {
 		v.Project = of.Root
 	}
 	return v, err
+}
+
+// allowed adds whole archives to what the shell allows already.
+func allowed(set string) string {
+	switch {
+	case set == "":
+		return wholeArchives
+	case strings.HasPrefix(set, wholeArchives):
+		return set
+	}
+	return wholeArchives + "|" + set
 }
 
 // otherPkgConfig gives the program that the shell has for pkg-config, which is

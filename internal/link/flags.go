@@ -67,15 +67,17 @@ func newFlags() *Flags {
 type Part int
 
 const (
-	IncludeArgs     Part = 1 << iota // -I
-	OtherCompile                     // -D and what else the compiler is told
-	SearchArgs                       // -L
-	LibraryArgs                      // -l
-	OtherLink                        // libraries by path, frameworks, rpaths, and what else the linker is told
-	CompileArgs     = IncludeArgs | OtherCompile
-	LinkArgs        = SearchArgs | LibraryArgs | OtherLink
-	AllArgs         = CompileArgs | LinkArgs
-	disableNewDtags = "-Wl,--disable-new-dtags"
+	IncludeArgs  Part = 1 << iota // -I
+	OtherCompile                  // -D and what else the compiler is told
+	SearchArgs                    // -L
+	LibraryArgs                   // -l
+	OtherLink                     // libraries by path, frameworks, rpaths, and what else the linker is told
+	CompileArgs       = IncludeArgs | OtherCompile
+	LinkArgs          = SearchArgs | LibraryArgs | OtherLink
+	AllArgs           = CompileArgs | LinkArgs
+	// Repeated has each group as its libraries twice over, for who takes libraries and other flags apart.
+	Repeated        Part = 1 << 5
+	disableNewDtags      = "-Wl,--disable-new-dtags"
 )
 
 // Args gives the selected arguments, unquoted, in the order: include directories, definitions, compiler flags, library

@@ -105,7 +105,7 @@ func (l Item) whole() (string, bool) {
 func (l Item) argsOf(parts Part) []string {
 	const both = LibraryArgs | OtherLink
 	switch {
-	case parts&both == both:
+	case parts&both == both && (parts&Repeated == 0 || len(l.Items) == 0):
 		return l.args()
 	case l.Kind == Whole && parts&OtherLink != 0, l.Kind == Flag && parts&OtherLink != 0:
 		return l.args()

@@ -114,9 +114,16 @@ type directive struct{ key, value string }
 // is named by its file the second time, as all of a group are; and settings reach what they hold only where that is libraries
 // of the system.
 func cargoItems(items []Item) []directive {
+	whole := map[string]bool{} // by path: rustc takes no library in two ways, and all of it is there then
+	for _, l := range items {
+		if l.Kind == Whole {
+			leaves(l.Items, func(member *Item) { whole[member.Path] = member.Kind == Static })
+		}
+	}
 	var list []directive
 	for _, l := range items {
 		switch {
+		case l.Kind == Static && whole[l.Path]:
 		case l.Kind == Group:
 			list = append(list, cargoItems(l.Items)...)
 			for _, member := range l.Items {

@@ -111,8 +111,48 @@ func (c *command) texts() (string, error) {
 	if err := add(c.printRequires, "--print-requires", system.Requires); err != nil {
 		return "", err
 	}
-	err := add(c.printRequiresPrivate, "--print-requires-private", system.RequiresPrivate)
-	return out.String(), err
+	if err := add(c.printRequiresPrivate, "--print-requires-private", system.RequiresPrivate); err != nil {
+		return "", err
+	}
+	if c.linkABI {
+		languages, err := c.languages()
+		if err != nil {
+			return "", err
+		}
+		out.WriteString(strings.Join(languages, "\n") + "\n")
+	}
+	return out.String(), nil
+}
+
+// languages names those whose compilers can link what is asked for, as pkgconf 3 does: "c", "c++" and what .pc files say.
+func (c *command) languages() ([]string, error) {
+	var list []string
+	for _, n := range c.names {
+		var more []string
+		if n.ours {
+			more = system.Languages(n.link)
+		} else {
+			answer, err := c.ask("", "--print-errors", "--link-abi", "--", n.Dependency.String())
+			if err != nil {
+				return nil, err
+			}
+			more = strings.Fields(answer)
+		}
+		list = appendMissing(list, more)
+	}
+	all, err := c.link()
+	if err != nil {
+		return nil, err
+	}
+	for _, flags := range all {
+		if len(flags.CXXRuntimes) > 0 {
+			list = appendMissing(list, []string{"c++"})
+		}
+	}
+	if len(list) == 0 {
+		list = []string{"c"}
+	}
+	return list, nil
 }
 
 // variables gives the values of a variable in all packages.

@@ -27,6 +27,7 @@ type request struct {
 	variable              *string // nil: not asked for
 	printRequires         bool
 	printRequiresPrivate  bool
+	linkABI               bool
 	compare               string // "atleast", "exact" or "max"; empty: no comparison
 	compareTo             string
 	exists                bool
@@ -124,7 +125,7 @@ func (r *request) set(name, value string) bool {
 	default:
 		set := map[string]*bool{
 			"help": &r.help, "version": &r.version, "modversion": &r.modversion, "exists": &r.exists,
-			"print-variables": &r.printVariables, "print-requires": &r.printRequires, "print-requires-private": &r.printRequiresPrivate,
+			"print-variables": &r.printVariables, "print-requires": &r.printRequires, "print-requires-private": &r.printRequiresPrivate, "link-abi": &r.linkABI,
 			"static": &r.static, "shared": &r.shared, "print-errors": &r.printErrors, "short-errors": &r.shortErrors,
 			"silence-errors": &r.silenceErrors, "errors-to-stdout": &r.toStdout,
 		}[name]
@@ -139,7 +140,7 @@ func (r *request) set(name, value string) bool {
 // asksForText says whether the request wants something printed that is not
 // flags for a compiler or linker, which then are not printed, as with pkgconf.
 func (r *request) asksForText() bool {
-	return r.modversion || r.printVariables || r.variable != nil || r.printRequires || r.printRequiresPrivate
+	return r.modversion || r.printVariables || r.variable != nil || r.printRequires || r.printRequiresPrivate || r.linkABI
 }
 
 // quiet says whether a failure is only told by the exit code: where that is all

@@ -35,7 +35,7 @@ func (c *command) linkFlags() (string, error) {
 	}
 	for _, part := range []link.Part{link.IncludeArgs, link.OtherCompile, link.SearchArgs, link.LibraryArgs | link.OtherLink} {
 		for _, flags := range all {
-			for _, arg := range flags.Args(part & c.parts) {
+			for _, arg := range flags.Args(part&c.parts | repeated()) {
 				out.WriteString(link.Quote(arg) + " ")
 			}
 		}
@@ -49,6 +49,15 @@ func (c *command) linkFlags() (string, error) {
 		return "", nil
 	}
 	return out.String() + "\n", nil
+}
+
+// repeated asks for groups without flags, where CMake's pkg_check_modules asks: it puts flags before all libraries. The
+// module ocipkg.cmake says so.
+func repeated() link.Part {
+	if os.Getenv("OCIPKG_CALLER") == "cmake" {
+		return link.Repeated
+	}
+	return 0
 }
 
 // checkForGo refuses, where cmd/go asks, what it would build a wrong program

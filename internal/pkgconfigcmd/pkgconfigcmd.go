@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"strings"
 	"unicode"
 
@@ -30,7 +31,7 @@ import (
 	"github.com/ocipkg/ocipkg/internal/system"
 )
 
-// Version is that of pkgconf whose flags and answers are ours.
+// Version is that of pkgconf whose flags and answers are ours, which is said where there is no pkg-config behind this one.
 const Version = "1.8.1"
 
 // errNo is an answer that consists of the exit code alone.
@@ -83,11 +84,11 @@ func (c *command) run(ctx context.Context, args []string) (string, error) {
 	}
 	switch {
 	case c.version:
-		return Version + "\n", nil
+		return c.versionBehind() + "\n", nil
 	case c.help:
 		return usage, nil
 	case c.atleastPkgConfig != "":
-		if pkgconf.CompareVersions(Version, c.atleastPkgConfig) < 0 {
+		if pkgconf.CompareVersions(c.versionBehind(), c.atleastPkgConfig) < 0 {
 			return "", errNo
 		}
 		return "", nil
@@ -108,6 +109,21 @@ func (c *command) run(ctx context.Context, args []string) (string, error) {
 		}
 	}()
 	return c.answer(ctx)
+}
+
+// versionBehind returns the version of the real pkg-config, which answers what is not ours to answer.
+func (c *command) versionBehind() string {
+	real, err := (&system.PkgConfig{Triple: triple(c.program)}).Find("its version")
+	if err != nil {
+		return Version
+	}
+	cmd := exec.Command(real, "--version")
+	cmd.Env = system.Environment(real)
+	out, err := cmd.Output()
+	if version := strings.TrimSpace(string(out)); err == nil && version != "" {
+		return version
+	}
+	return Version
 }
 
 // tellApart finds out which names are ours, and whether any is.
@@ -174,11 +190,12 @@ questions about packages:
   --modversion                      print the version
   --variable=NAME, --print-variables
   --print-requires, --print-requires-private
+  --link-abi                        print the languages that it is linked for
 
 errors:
   --print-errors, --short-errors, --silence-errors, --errors-to-stdout
 
-  --version                         print the version of pkg-config this is as
+  --version                         print the version of the real pkg-config
   --atleast-pkgconfig-version=VERSION
   --help                            print this text
 

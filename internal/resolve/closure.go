@@ -21,7 +21,7 @@ type Node struct {
 	// for one that was asked for by a bare digest.
 	Ref reference.Reference
 	// Locked tells that the project's lock says which package that is.
-	Locked bool
+	Locked  bool
 	Package *store.Package
 	// Requires are the packages that this one needs, by the name that its
 	// link description calls them by.

@@ -96,6 +96,15 @@ func Variables(r link.Request, shared bool) map[string]string {
 	return variables
 }
 
+// Languages returns what the .pc files of what is asked for have as Link.ABI, in lower case.
+func Languages(r link.Request) []string {
+	var languages []string
+	for _, c := range described(r) {
+		languages = append(languages, strings.Fields(strings.ToLower(c.PkgConfig.Fields["link.abi"]))...)
+	}
+	return languages
+}
+
 // inEnvironment writes a name as a part of a variable's in the environment.
 func inEnvironment(name string) string {
 	return strings.Map(func(r rune) rune {
