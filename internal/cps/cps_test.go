@@ -108,6 +108,21 @@ func TestADocumentIsReadWithinALargerOne(t *testing.T) {
 	}
 }
 
+// A decoder reuses its buffer, as [json.Unmarshaler] says it may.
+func TestADocumentKeepsNothingOfTheTextItIsReadFrom(t *testing.T) {
+	text := []byte(sample)
+	p := new(Package)
+	if err := p.UnmarshalJSON(text); err != nil {
+		t.Fatal(err)
+	}
+	for i := range text {
+		text[i] = 'x'
+	}
+	if got, want := written(t, p), written(t, read(t, sample)); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
 func TestAnErrorNamesFileLineAndReason(t *testing.T) {
 	for name, test := range map[string]struct{ text, want string }{
 		"cut short":         {"{\n\"name\": \"a\",\n", "read sample.cps:3: not JSON: "},

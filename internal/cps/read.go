@@ -1,6 +1,7 @@
 package cps
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -55,7 +56,8 @@ func (d *document) readObject(n node, path string, o object) error {
 			if *o.extra() == nil {
 				*o.extra() = map[string]json.RawMessage{}
 			}
-			(*o.extra())[m.name] = json.RawMessage(d.text[m.value.start:m.value.end])
+			// A copy: decoders write over the text that they gave to UnmarshalJSON.
+			(*o.extra())[m.name] = bytes.Clone(d.text[m.value.start:m.value.end])
 			continue
 		}
 		if m.value.kind == "null" {
