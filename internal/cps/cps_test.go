@@ -133,7 +133,7 @@ func TestAnErrorNamesFileLineAndReason(t *testing.T) {
 		"a number as name":  {"{\n\n\"name\": 1}", "read sample.cps:3: name must be a string, it is a number"},
 		"a list of numbers": {"{\"components\": {\"z\": {\n\"link_flags\": [\"-lm\",\n 2]}}}", "read sample.cps:3: components.z.link_flags[1] must be a string, it is a number"},
 		"a null component":  {"{\"components\": {\n\"z\": null}}", "read sample.cps:2: components.z must be an object, it is null"},
-		"a bad definition":  {"{\"components\": {\"z\": {\"definitions\": {\"*\": {\n\"A\": 1}}}}}", "read sample.cps:2: components.z.definitions.*.A must be a string or null, it is a number"},
+		"a bad definition":  {"{\"components\": {\"z\": {\"definitions\": {\"*\": {\n\"A\": []}}}}}", "read sample.cps:2: components.z.definitions.*.A must be a string, a number, true, false or null, it is an array"},
 		"deep nesting":      {strings.Repeat("[", 200) + strings.Repeat("]", 200), "read sample.cps:1: values nest more than 100 deep"},
 	} {
 		_, err := Read(strings.NewReader(test.text), "sample.cps")
@@ -206,6 +206,19 @@ func TestValuesOfALanguageFollowThoseOfAll(t *testing.T) {
 	}
 	if got := c.Definitions.For("cpp"); *got["STATIC"] != "2" || len(got) != 2 {
 		t.Errorf("definitions for C++: %v", got)
+	}
+}
+
+func TestADefinitionIsTheTextOfItsValue(t *testing.T) {
+	c := read(t, `{"components": {"z": {"type": "interface", "definitions": {"*": {"A": 42, "B": -1.50 , "C": true, "D": false, "E": "x", "F": null}}}}}`).Components["z"]
+	got := c.Definitions.For("c")
+	for name, want := range map[string]string{"A": "42", "B": "-1.50", "C": "true", "D": "false", "E": "x"} {
+		if got[name] == nil || *got[name] != want {
+			t.Errorf("%s is %v, want %s", name, got[name], want)
+		}
+	}
+	if value, there := got["F"]; !there || value != nil {
+		t.Errorf("F is %v, want no value", value)
 	}
 }
 

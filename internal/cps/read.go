@@ -205,8 +205,12 @@ func (d *document) readDefinitions(n node, path string) (Definitions, error) {
 				return nil, nil
 			case "string":
 				return &n.text, nil
+			case "number", "boolean":
+				// CMake defines 42 as 42 and true as true, as if they were strings.
+				text := string(d.text[n.start:n.end])
+				return &text, nil
 			}
-			return nil, d.mismatch(n, path, "a string or null")
+			return nil, d.mismatch(n, path, "a string, a number, true, false or null")
 		})
 	})
 }
