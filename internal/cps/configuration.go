@@ -51,6 +51,8 @@ func clearField(place any) {
 		*place = ""
 	case *[]string:
 		*place = nil
+	case *languages:
+		*place = nil
 	case *ByLanguage:
 		*place = nil
 	case *Definitions:
@@ -67,6 +69,10 @@ func copyField(to, from any) {
 		}
 	case *[]string:
 		if v := *from.(*[]string); v != nil {
+			*to = v
+		}
+	case *languages:
+		if v := *from.(*languages); v != nil {
 			*to = v
 		}
 	case *ByLanguage:

@@ -222,6 +222,28 @@ func TestADefinitionIsTheTextOfItsValue(t *testing.T) {
 	}
 }
 
+func TestLanguagesHaveTheNamesOfTheSpecification(t *testing.T) {
+	c := read(t, `{"components": {"z": {"type": "archive", "link_languages": ["C", "CXX", "cpp"],
+		"includes": {"C++": ["a", "b"], "cxx": ["b", "c"], "FORTRAN": ["f"]},
+		"compile_flags": {"Cxx": ["-x"]},
+		"definitions": {"c++": {"A": "1", "B": "1"}, "cpp": {"A": "2", "C": "2"}},
+		"configurations": {"r": {"link_languages": ["c++"]}}}}}`).Components["z"]
+	a := c.effective("r")
+	for name, lists := range map[string][2][]string{
+		"link_languages":          {c.LinkLanguages, {"c", "cpp"}},
+		"those of r":              {a.LinkLanguages, {"cpp"}},
+		"includes":                {a.Includes.For("cpp"), {"a", "b", "c"}},
+		"includes for Fortran":    {a.Includes.For("fortran"), {"f"}},
+		"compile_flags":           {a.CompileFlags.For("cpp"), {"-x"}},
+		"names of definitions":    {sortedKeys(a.Definitions.For("cpp")), {"A", "B", "C"}},
+		"a definition said twice": {{*a.Definitions.For("cpp")["A"]}, {"1"}},
+	} {
+		if !slices.Equal(lists[0], lists[1]) {
+			t.Errorf("%s: got %q, want %q", name, lists[0], lists[1])
+		}
+	}
+}
+
 func TestASupplementIsMerged(t *testing.T) {
 	base := func() *Package { return read(t, sample) }
 	p := base()

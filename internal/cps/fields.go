@@ -7,8 +7,8 @@ import (
 )
 
 // field ties an attribute's name to the place that holds it: reading and writing are both driven by these tables.
-// The place is a *string, *[]string, *ByLanguage, *Definitions, *map[string]string, or a pointer to one of the model's
-// objects or maps of objects.
+// The place is a *string, *[]string, *languages, *ByLanguage, *Definitions, *map[string]string, or a pointer to one of the
+// model's objects or maps of objects.
 type field struct {
 	name  string
 	place any
@@ -89,7 +89,7 @@ func (a *Attributes) fields() []field {
 		{"link_features", &a.LinkFeatures},
 		{"link_flags", &a.LinkFlags},
 		{"link_libraries", &a.LinkLibraries},
-		{"link_languages", &a.LinkLanguages},
+		{"link_languages", (*languages)(&a.LinkLanguages)},
 		{"requires", &a.Requires},
 		{"compile_requires", &a.CompileRequires},
 		{"link_requires", &a.LinkRequires},
@@ -98,6 +98,9 @@ func (a *Attributes) fields() []field {
 		{"x_ocipkg_soname", &a.Soname},
 	}
 }
+
+// languages is a list of names of languages.
+type languages []string
 
 // object is one of the model's JSON objects.
 type object interface {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"strings"
 )
 
@@ -91,6 +92,13 @@ func (d *document) readField(n node, path string, place any) (err error) {
 		*place = n.text
 	case *[]string:
 		*place, err = d.readList(n, path)
+	case *languages:
+		list, err := d.readList(n, path)
+		*place = languages{}
+		for _, name := range list {
+			*place = union(*place, []string{languageName(name)})
+		}
+		return err
 	case *ByLanguage:
 		*place, err = d.readByLanguage(n, path)
 	case *Definitions:
@@ -178,7 +186,31 @@ func (d *document) readByLanguage(n node, path string) (ByLanguage, error) {
 	if n.kind != "object" {
 		return nil, d.mismatch(n, path, "a list of strings or an object of such lists")
 	}
-	return readMap(d, n, path, d.readList)
+	return readLanguages(d, n, path, d.readList, union)
+}
+
+// readLanguages reads a value for each language. Values under several names of one language are merged.
+func readLanguages[V any](d *document, n node, path string, read func(node, string) (V, error), merge func(first, more V) V) (map[string]V, error) {
+	values := map[string]V{}
+	err := d.eachMember(n, path, func(m member, path string) error {
+		v, err := read(m.value, path)
+		language := languageName(m.name)
+		if first, there := values[language]; there {
+			v = merge(first, v)
+		}
+		values[language] = v
+		return err
+	})
+	return values, err
+}
+
+// languageName is the specification's name for a language. CMake reads and writes others, in any case.
+func languageName(name string) string {
+	switch name = strings.ToLower(name); name {
+	case "cxx", "c++":
+		return "cpp"
+	}
+	return name
 }
 
 // readDefinitions takes the map by language of current versions and the list of NAME or NAME=VALUE of earlier ones.
@@ -198,7 +230,11 @@ func (d *document) readDefinitions(n node, path string) (Definitions, error) {
 	if n.kind != "object" {
 		return nil, d.mismatch(n, path, "a list of strings or an object by language")
 	}
-	return readMap(d, n, path, func(n node, path string) (map[string]*string, error) {
+	first := func(first, more map[string]*string) map[string]*string {
+		maps.Copy(more, first)
+		return more
+	}
+	return readLanguages(d, n, path, func(n node, path string) (map[string]*string, error) {
 		return readMap(d, n, path, func(n node, path string) (*string, error) {
 			switch n.kind {
 			case "null":
@@ -212,7 +248,7 @@ func (d *document) readDefinitions(n node, path string) (Definitions, error) {
 			}
 			return nil, d.mismatch(n, path, "a string, a number, true, false or null")
 		})
-	})
+	}, first)
 }
 
 func (d *document) mismatch(n node, path, want string) error {

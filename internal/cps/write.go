@@ -91,6 +91,8 @@ func fieldValue(place any) (any, error) {
 		return nonEmpty(*place, *place != ""), nil
 	case *[]string:
 		return nonEmpty(*place, *place != nil), nil
+	case *languages:
+		return nonEmpty(*place, *place != nil), nil
 	case *ByLanguage:
 		if list, ok := (*place)[AnyLanguage]; ok && len(*place) == 1 {
 			return list, nil
