@@ -1,16 +1,55 @@
 package cps
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
 
-// Choose names the configuration of a component that a consumer gets: the first of prefer that the component
-// has, else the first of the package's own preferences, else the first by name; "" for a component without any.
-// Names are compared exactly first, then without case. See https://cps-org.github.io/cps/configurations.html.
+// NoConfiguration names the configuration of a build without a build type. A component that has a file of its own beside
+// its configurations, and none of this name, is this configuration itself.
+const NoConfiguration = "noconfig"
+
+// released are the configurations that are not for debugging, as CMake names them, the one to take first.
+var released = []string{"release", "relwithdebinfo", "minsizerel"}
+
+// IsDebug reports whether a configuration is one for debugging, by its name.
+func IsDebug(configuration string) bool {
+	name := strings.ToLower(configuration)
+	return strings.Contains(name, "debug") && !strings.Contains(name, "relwithdebinfo")
+}
+
+// Choose returns the configuration of a component that a consumer gets, "" for the component as it stands. It is the first
+// that the component has of prefer, of the package's own preferences, of [NoConfiguration] and the released ones, else the
+// first by name. Configurations for debugging come last, after all others; a consumer that prefers a released one does
+// not get them for the package's preference either. Build types of CMake may be in prefer. Names are compared exactly first,
+// then without case. See https://cps-org.github.io/cps/configurations.html.
 func (p *Package) Choose(c *Component, prefer ...string) string {
 	have := sortedKeys(c.Configurations)
-	for _, want := range append(slices.Clone(prefer), p.Configurations...) {
+	if c.Location+c.LinkLocation != "" && find(have, NoConfiguration) == "" {
+		have = append(have, NoConfiguration)
+	}
+	others := slices.DeleteFunc(slices.Clone(have), IsDebug)
+	if len(others) == 0 {
+		others = have
+	}
+	preferred := have
+	if slices.ContainsFunc(prefer, func(name string) bool { return find(released, name) != "" }) {
+		preferred = others
+	}
+	name := cmp.Or(find(have, prefer...), find(preferred, p.Configurations...), find(others, NoConfiguration), find(others, released...))
+	if name == "" && len(others) > 0 {
+		name = others[0]
+	}
+	if c.Configurations[name] == nil {
+		return ""
+	}
+	return name
+}
+
+// find returns the first of the wanted names that is there; empty: none.
+func find(have []string, wanted ...string) string {
+	for _, want := range wanted {
 		if slices.Contains(have, want) {
 			return want
 		}
@@ -19,9 +58,6 @@ func (p *Package) Choose(c *Component, prefer ...string) string {
 				return name
 			}
 		}
-	}
-	if len(have) > 0 {
-		return have[0]
 	}
 	return ""
 }

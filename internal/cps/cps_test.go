@@ -196,6 +196,70 @@ func TestAConfigurationOverridesWhatItSays(t *testing.T) {
 	}
 }
 
+func TestDebuggingIsForThoseWhoAskForIt(t *testing.T) {
+	for _, test := range []struct {
+		have, preferred, prefer string // separated by blanks; "." stands for a file of the component itself
+		want                    string
+	}{
+		{"debug release", "", "", "release"},
+		{"debug release", "", "static", "release"},
+		{"debug release", "", "Debug", "debug"},
+		{"debug release", "", "Release", "release"},
+		{"debug release", "", "RelWithDebInfo", "release"},
+		{"debug release", "", "MinSizeRel", "release"},
+		{"debug release", "", "static Custom", "release"},
+		{"debug release", "release debug", "", "release"},
+		{"debug release", "debug release", "", "debug"},
+		{"debug release", "debug release", "MinSizeRel", "release"},
+		{"Debug RelWithDebInfo", "", "Release", "RelWithDebInfo"},
+		{"debug minsizerel relwithdebinfo", "", "", "relwithdebinfo"},
+		{"debug minsizerel", "", "release", "minsizerel"},
+		{"debug noconfig release", "", "", "noconfig"},
+		{"debug noconfig release", "release", "", "release"},
+		{"debug noconfig", "", "relwithdebinfo", "noconfig"},
+		{"asan debug", "", "release", "asan"},
+		{"debug debug-static", "", "Release", "debug"},
+		{"debug", "", "Release", "debug"},
+		{"debug", "release", "Release", "debug"},
+		{"release", "", "Debug", "release"},
+		{"RELEASE release", "", "release", "release"},
+		{"release-debug x", "", "", "x"},
+		{"", "release", "Debug", ""},
+		{". debug", "", "Release", ""},
+		{". debug", "", "Debug", "debug"},
+		{". debug release", "", "noconfig", ""},
+		{". debug release", "release", "", "release"},
+		{". noconfig", "", "", "noconfig"},
+	} {
+		p, c := &Package{Configurations: strings.Fields(test.preferred)}, new(Component)
+		for _, name := range strings.Fields(test.have) {
+			if name == "." {
+				c.Location = "@prefix@/lib/libz.a"
+				continue
+			}
+			if c.Configurations == nil {
+				c.Configurations = map[string]*Attributes{}
+			}
+			c.Configurations[name] = new(Attributes)
+		}
+		if got := p.Choose(c, strings.Fields(test.prefer)...); got != test.want {
+			t.Errorf("of %q, preferred %q, %q gets %q, want %q", test.have, test.preferred, test.prefer, got, test.want)
+		}
+	}
+}
+
+func TestARequirementNamesAConfiguration(t *testing.T) {
+	p := read(t, `{"name": "x", "cps_version": "0.13", "cps_path": "@prefix@", "components": {
+		"a": {"type": "interface", "requires": [":z@noconfig", ":y@debug"]},
+		"y": {"type": "interface", "configurations": {"debug": {}, "release": {}}},
+		"z": {"type": "archive", "configurations": {"noconfig": {"location": "@prefix@/z.a"}, "release": {"location": "@prefix@/r.a"}}}}}`)
+	p.Configurations = []string{"release"}
+	items, _, err := new(Walker).Closure(Link, Root{Package: p, Component: "a"})
+	if err != nil || len(items) != 3 || items[1].Configuration != "noconfig" || items[2].Configuration != "debug" {
+		t.Errorf("got %v, %v", items, err)
+	}
+}
+
 func TestValuesOfALanguageFollowThoseOfAll(t *testing.T) {
 	c := read(t, sample).Components["sample"]
 	if got := c.Includes.For("cpp"); !slices.Equal(got, []string{"@prefix@/include", "@prefix@/include/cpp"}) {
