@@ -81,6 +81,24 @@ func (c *Component) effective(configuration string) *Attributes {
 	return &merged
 }
 
+// includeFileSets adds the directories of the component's headers to all includes that it has.
+func (c *Component) includeFileSets() {
+	for _, f := range c.FileSets {
+		if f.Type != "includes" || f.Root == "" {
+			continue
+		}
+		if c.Includes == nil {
+			c.Includes = ByLanguage{}
+		}
+		c.Includes[AnyLanguage] = union(c.Includes[AnyLanguage], []string{f.Root})
+		for _, a := range c.Configurations {
+			if a.Includes != nil {
+				a.Includes[AnyLanguage] = union(a.Includes[AnyLanguage], []string{f.Root})
+			}
+		}
+	}
+}
+
 func clearField(place any) {
 	switch place := place.(type) {
 	case *string:

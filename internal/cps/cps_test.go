@@ -133,6 +133,7 @@ func TestAnErrorNamesFileLineAndReason(t *testing.T) {
 		"a number as name":  {"{\n\n\"name\": 1}", "read sample.cps:3: name must be a string, it is a number"},
 		"a list of numbers": {"{\"components\": {\"z\": {\n\"link_flags\": [\"-lm\",\n 2]}}}", "read sample.cps:3: components.z.link_flags[1] must be a string, it is a number"},
 		"a null component":  {"{\"components\": {\n\"z\": null}}", "read sample.cps:2: components.z must be an object, it is null"},
+		"a bad file set":    {"{\"components\": {\"z\": {\"file_sets\": [{},\n{\"root\": 1}]}}}", "read sample.cps:2: components.z.file_sets[1].root must be a string, it is a number"},
 		"a bad definition":  {"{\"components\": {\"z\": {\"definitions\": {\"*\": {\n\"A\": []}}}}}", "read sample.cps:2: components.z.definitions.*.A must be a string, a number, true, false or null, it is an array"},
 		"deep nesting":      {strings.Repeat("[", 200) + strings.Repeat("]", 200), "read sample.cps:1: values nest more than 100 deep"},
 	} {
@@ -372,6 +373,43 @@ func TestAnchorMakesPathsBeginAtThePackage(t *testing.T) {
 	p := read(t, sample)
 	if err := p.Anchor("share/cps"); err == nil || !strings.Contains(err.Error(), "the package's prefix cannot be told") {
 		t.Errorf("a document in the wrong place: %v", err)
+	}
+}
+
+// CMake 4.4 writes the headers of a target as file sets.
+func TestDirectoriesOfFileSetsAreIncluded(t *testing.T) {
+	p := read(t, `{"name": "q", "cps_version": "0.15.0", "cps_path": "@prefix@/cps", "components": {"q": {"type": "archive", "location": "@prefix@/q.a",
+		"includes": {"cpp": ["@prefix@/cpp"]}, "configurations": {"debug": {"includes": ["@prefix@/d"]}, "release": {}},
+		"file_sets": [{"type": "includes", "root": "@prefix@/include/q", "files": ["q.h"], "extensions": {"cmake": {"name@v1": "HEADERS"}}},
+			{"type": "other", "root": "@prefix@/o"}, {"type": "includes"}]}}}`)
+	if err := p.Merge(read(t, `{"name": "q", "configuration": "more", "components": {"q": {"includes": ["@prefix@/m"]}}}`)); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Anchor("opt/cps"); err != nil {
+		t.Fatal(err)
+	}
+	text := written(t, p)
+	for range 2 {
+		c := p.Components["q"]
+		for configuration, want := range map[string][]string{"": {"include/q", "cpp"}, "debug": {"d", "include/q"}, "release": {"include/q", "cpp"}, "more": {"m", "include/q"}} {
+			for i := range want {
+				want[i] = "@prefix@/opt/" + want[i]
+			}
+			if got := c.effective(configuration).Includes.For("cpp"); !slices.Equal(got, want) {
+				t.Errorf("%q includes %q, want %q", configuration, got, want)
+			}
+		}
+		if sets := c.FileSets; len(sets) != 3 || sets[0].Root != "@prefix@/opt/include/q" || sets[0].Files[0] != "q.h" || string(sets[0].Extra["extensions"]) == "" || sets[1].Type != "other" {
+			t.Errorf("the file sets are %+v", sets)
+		}
+		p = read(t, text)
+	}
+	p.Components["q"].FileSets[1].Root = "@prefix@/../o"
+	if err := p.Validate(); err == nil || !strings.Contains(err.Error(), "components.q.file_sets") {
+		t.Errorf("a root outside of the package: %v", err)
 	}
 }
 

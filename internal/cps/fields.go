@@ -64,8 +64,17 @@ func (c *Component) fields() []field {
 		field{"description", &c.Description},
 		field{"license", &c.License},
 		field{"configurations", &c.Configurations},
+		field{"file_sets", &c.FileSets},
 		field{"x_ocipkg_pkgconfig", &c.PkgConfig},
 	)
+}
+
+func (f *FileSet) fields() []field {
+	return []field{
+		{"type", &f.Type},
+		{"root", &f.Root},
+		{"files", &f.Files},
+	}
 }
 
 func (p *PkgConfig) fields() []field {
@@ -112,6 +121,7 @@ func (p *Package) extra() *map[string]json.RawMessage     { return &p.Extra }
 func (p *Platform) extra() *map[string]json.RawMessage    { return &p.Extra }
 func (r *Requirement) extra() *map[string]json.RawMessage { return &r.Extra }
 func (a *Attributes) extra() *map[string]json.RawMessage  { return &a.Extra }
+func (f *FileSet) extra() *map[string]json.RawMessage     { return &f.Extra }
 func (p *PkgConfig) extra() *map[string]json.RawMessage   { return &p.Extra }
 
 func sortedKeys[V any](m map[string]V) []string {

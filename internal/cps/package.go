@@ -91,11 +91,22 @@ type Component struct {
 	License     string
 	Attributes
 	Configurations map[string]*Attributes // what differs in a configuration, by its name
+	FileSets       []*FileSet
 	// PkgConfig is what the package's .pc file of the same name said beyond what CPS can express, written as the
 	// extension x_ocipkg_pkgconfig; nil when there was none.
 	PkgConfig *PkgConfig
 
 	line int
+}
+
+// FileSet lists files that a component consists of. The directories of headers are read into the includes of the component
+// and of its configurations, too.
+type FileSet struct {
+	Type  string // "includes" for headers
+	Root  string // the directory that Files are in
+	Files []string
+
+	Extra map[string]json.RawMessage
 }
 
 // PkgConfig holds the parts of a .pc file that only pkg-config's own questions ask for.

@@ -129,8 +129,21 @@ func (d *document) readField(n node, path string, place any) (err error) {
 	case *map[string]*Component:
 		*place, err = readMap(d, n, path, func(n node, path string) (*Component, error) {
 			c := &Component{line: d.line(n.start)}
-			return c, d.readObject(n, path, c)
+			err := d.readObject(n, path, c)
+			c.includeFileSets()
+			return c, err
 		})
+	case *[]*FileSet:
+		if n.kind != "array" {
+			return d.mismatch(n, path, "a list of objects")
+		}
+		for i, item := range n.items {
+			f := new(FileSet)
+			if err := d.readObject(item, fmt.Sprintf("%s[%d]", path, i), f); err != nil {
+				return err
+			}
+			*place = append(*place, f)
+		}
 	case *map[string]*Attributes:
 		*place, err = readMap(d, n, path, func(n node, path string) (*Attributes, error) {
 			a := new(Attributes)

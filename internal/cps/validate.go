@@ -98,6 +98,11 @@ func (p *Package) validateAttributes(c *Component, at string, a *Attributes) err
 	for _, language := range sortedKeys(a.Includes) {
 		paths["includes"] = append(paths["includes"], a.Includes[language]...)
 	}
+	if a == &c.Attributes {
+		for _, f := range c.FileSets {
+			paths["file_sets"] = append(paths["file_sets"], f.Root)
+		}
+	}
 	for _, name := range sortedKeys(paths) {
 		for _, file := range paths[name] {
 			if err := p.checkPath(c.line, at+"."+name, file); err != nil {

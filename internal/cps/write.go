@@ -110,6 +110,8 @@ func fieldValue(place any) (any, error) {
 		if *place != nil {
 			return objectValue(*place)
 		}
+	case *[]*FileSet:
+		return listValue(*place)
 	case *map[string]*Requirement:
 		return mapValue(*place)
 	case *map[string]*Component:
@@ -144,6 +146,21 @@ func mapValue[V object](m map[string]V) (any, error) {
 	return values, nil
 }
 
+func listValue[V object](list []V) (any, error) {
+	if list == nil {
+		return nil, nil
+	}
+	values := make([]any, len(list))
+	for i, o := range list {
+		v, err := objectValue(o)
+		if err != nil {
+			return nil, err
+		}
+		values[i] = v
+	}
+	return values, nil
+}
+
 // Strip takes out what others may read more into than this model does: attributes that it does not know, and the directories
 // where requirements may be found.
 func (p *Package) Strip() {
@@ -155,7 +172,7 @@ func (p *Package) Strip() {
 		r.Extra, r.Hints = nil, nil
 	}
 	for _, c := range p.Components {
-		c.Extra = nil
+		c.Extra, c.FileSets = nil, nil // whose directories are among the includes
 		for _, a := range c.Configurations {
 			a.Extra = nil
 		}
