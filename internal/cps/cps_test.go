@@ -413,6 +413,26 @@ func TestDirectoriesOfFileSetsAreIncluded(t *testing.T) {
 	}
 }
 
+func TestWhatIsWrittenSaysTheVersionThatItsAttributesCameWith(t *testing.T) {
+	for component, want := range map[string]string{
+		`"requires": [], "link_requires": []`:                                      "0.13.0",
+		`"compile_requires": ["z"]`:                                                "0.14.0",
+		`"configurations": {"r": {"compile_requires": ["z"]}}`:                     "0.14.0",
+		`"dyld_requires": ["z"], "compile_requires": ["z"]`:                        "0.14.1",
+		`"configurations": {"r": {"dyld_requires": []}}`:                           "0.14.1",
+		`"file_sets": [{"type": "includes", "root": "a"}], "dyld_requires": ["z"]`: "0.15.0",
+	} {
+		p := read(t, `{"name": "a", "components": {"a": {"type": "interface", `+component+`}}}`)
+		if got := read(t, written(t, p)).CPSVersion; got != want {
+			t.Errorf("%s is written as %s, want %s", component, got, want)
+		}
+		p.CPSVersion = "0.13"
+		if got := read(t, written(t, p)).CPSVersion; got != "0.13" {
+			t.Errorf("the producer's own version became %s", got)
+		}
+	}
+}
+
 func TestPlaceGivesAbsolutePaths(t *testing.T) {
 	p := read(t, sample)
 	p.Components["core"].LinkFlags = []string{"-F@prefix@/lib"}

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 )
 
 // Write writes the document as indented JSON with sorted keys: equal packages give equal bytes.
@@ -40,12 +42,30 @@ func (p *Package) value() (map[string]any, error) {
 		return nil, fmt.Errorf("write the CPS document of %s: %w", p.Name, err)
 	}
 	if p.CPSVersion == "" && p.Configuration == "" {
-		value["cps_version"] = Version
+		value["cps_version"] = p.MinVersion()
 	}
 	if p.Components == nil {
 		value["components"] = map[string]any{}
 	}
 	return value, nil
+}
+
+// MinVersion returns the oldest version of the specification that has all attributes of the package.
+func (p *Package) MinVersion() string {
+	version := Version
+	for _, c := range p.Components {
+		if len(c.FileSets) > 0 {
+			return "0.15.0"
+		}
+		attributes := append(slices.Collect(maps.Values(c.Configurations)), &c.Attributes)
+		if slices.ContainsFunc(attributes, func(a *Attributes) bool { return a.CompileRequires != nil }) {
+			version = max(version, "0.14.0")
+		}
+		if slices.ContainsFunc(attributes, func(a *Attributes) bool { return a.DyldRequires != nil }) {
+			version = max(version, "0.14.1")
+		}
+	}
+	return version
 }
 
 // objectValue makes the JSON object of o without its absent attributes.

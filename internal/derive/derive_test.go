@@ -176,6 +176,17 @@ func TestADocumentOfTheTreeIsTaken(t *testing.T) {
 	}
 }
 
+func TestADocumentOfALaterVersionIsReadWithAWarning(t *testing.T) {
+	for version, want := range map[string]int{"0.13.0": 0, "0.14.1": 0, "0.15.0": 0, "0.16": 1, "0.99.0": 1} {
+		var warnings []string
+		fsys := add(files("lib/libd.a"), "lib/cps/doc.cps", strings.Replace(document, "0.13.0", version, 1))
+		p := derive(t, fsys, Options{Warn: func(s string) { warnings = append(warnings, s) }})
+		if len(warnings) != want || want > 0 && !strings.HasPrefix(warnings[0], "lib/cps/doc.cps: it is a document of CPS "+version) || p.CPSVersion != version {
+			t.Errorf("%s: warned %q, kept as %s", version, warnings, p.CPSVersion)
+		}
+	}
+}
+
 func TestWhatCannotBeUsedIsNamed(t *testing.T) {
 	pc := "Name: x\nDescription: x\nVersion: 1\n"
 	for want, test := range map[string]struct {
@@ -234,6 +245,9 @@ func TestModulesAreMovedToThePackage(t *testing.T) {
 	}
 	if p.Name != "foo" || p.Version != "2.1" || !slices.Equal(p.DefaultComponents, []string{"foo"}) {
 		t.Errorf("got package %s %s with %q", p.Name, p.Version, p.DefaultComponents)
+	}
+	if p.CPSVersion != "0.14.1" {
+		t.Errorf("with dyld_requires, it is written as CPS %s", p.CPSVersion)
 	}
 	static, shared := p.Components["foo-static"], p.Components["foo-shared"]
 	for name, lists := range map[string][2][]string{

@@ -142,6 +142,9 @@ func (d *derivation) accept(p *cps.Package, dir, name string) error {
 	if err := p.Validate(); err != nil {
 		return err
 	}
+	if cps.Newer(p.CPSVersion) {
+		d.warn("%s: it is a document of CPS %s, which ocipkg does not know: what that version added is kept, but not used", name, p.CPSVersion)
+	}
 	if err := p.Anchor(dir); err != nil {
 		return err
 	}
