@@ -176,6 +176,57 @@ func TestADocumentOfTheTreeIsTaken(t *testing.T) {
 	}
 }
 
+func TestADocumentIsFoundWhereTheSpecificationHasIt(t *testing.T) {
+	for _, file := range []string{
+		"doc.cps", "cps/doc.cps", "cps/doc/doc.cps", "cps/doc/1.0/doc.cps", "doc/cps/doc.cps", "doc/1.0/cps/doc.cps",
+		"lib/cps/doc.cps", "lib/cps/doc/doc.cps", "lib/cps/Doc/1.0/doc.cps", "lib/doc/cps/doc.cps", "lib/doc/1.0/cps/doc.cps",
+		"lib64/cps/doc/1.0/doc.cps", "lib32/cps/doc.cps", "lib/x86_64-linux-gnu/cps/doc/1.0/doc.cps",
+		"share/cps/doc.cps", "share/cps/doc/doc.cps", "share/cps/doc/1.0/doc.cps", "share/doc/cps/doc.cps",
+		"doc.framework/Versions/A/Resources/CPS/doc.cps", "doc.framework/Resources/CPS/doc.cps",
+	} {
+		text := strings.Replace(document, "@prefix@/lib/cps", strings.TrimSuffix("@prefix@/"+filepath.ToSlash(filepath.Dir(file)), "/."), 1)
+		fsys := add(files("lib/libd.a", "share/a/b/c", "include/cps/x.h"), file, text)
+		add(fsys, "lib/cps/x/1/other.cps", "is not looked at")
+		if p := derive(t, fsys, Options{}); p == nil || p.Version != "7" {
+			t.Errorf("%s: got %+v", file, p)
+		}
+	}
+}
+
+func TestOfSeveralVersionsOfADocumentTheHighestIsTaken(t *testing.T) {
+	at := func(dir, version string) string {
+		return strings.NewReplacer("@prefix@/lib/cps", "@prefix@/"+dir, `"7"`, `"`+version+`"`).Replace(document)
+	}
+	fsys := files("lib/libd.a", "lib64 -> lib")
+	add(fsys, "lib/cps/doc/1.9/doc.cps", at("lib/cps/doc/1.9", "1.9"))
+	var warnings []string
+	opts := Options{Warn: func(s string) { warnings = append(warnings, s) }}
+	if p := derive(t, fsys, opts); p.Version != "1.9" || len(warnings) > 0 {
+		t.Errorf("through a link, one document is two: version %s, %q", p.Version, warnings)
+	}
+	add(fsys, "lib/cps/doc/1.10/doc.cps", at("lib64/cps/doc/1.10", "1.10"))
+	p := derive(t, fsys, opts)
+	if got := strings.Join(locations(p), " "); p.Version != "1.10" || got != "d=lib64/libd.a" {
+		t.Errorf("got version %s, %s", p.Version, got)
+	}
+	if len(warnings) != 1 || !strings.Contains(warnings[0], "lib/cps/doc/1.10/doc.cps is taken") {
+		t.Errorf("warned %q", warnings)
+	}
+}
+
+func TestASupplementWithoutItsConfigurationIsIgnored(t *testing.T) {
+	var warnings []string
+	fsys := add(files("lib/libd.a", "lib/libother.a"), "lib/cps/doc.cps", document)
+	add(fsys, "lib/cps/doc@debug.cps", `{"name": "doc", "components": {"d": {"location": "@prefix@/lib/libother.a"}}}`)
+	p := derive(t, fsys, Options{Warn: func(s string) { warnings = append(warnings, s) }})
+	if got := strings.Join(locations(p), " "); got != "d=lib/libd.a" || len(p.Components["d"].Configurations) > 0 {
+		t.Errorf("got %s, %v", got, p.Components["d"].Configurations)
+	}
+	if len(warnings) != 1 || !strings.HasPrefix(warnings[0], "lib/cps/doc@debug.cps: it does not say its configuration") {
+		t.Errorf("warned %q", warnings)
+	}
+}
+
 func TestADocumentOfALaterVersionIsReadWithAWarning(t *testing.T) {
 	for version, want := range map[string]int{"0.13.0": 0, "0.14.1": 0, "0.15.0": 0, "0.16": 1, "0.99.0": 1} {
 		var warnings []string
