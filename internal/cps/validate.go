@@ -78,8 +78,10 @@ func (p *Package) validateComponents() error {
 	return nil
 }
 
+// validateLocation wants an archive's file. A dylib may have a file to link alone, or none: CMake writes such, and what is
+// only required by others while they load may come from the system.
 func (p *Package) validateLocation(c *Component, at string) error {
-	if c.Type != Archive && c.Type != Dylib {
+	if c.Type != Archive {
 		return nil
 	}
 	for _, configuration := range sortedKeys(c.Configurations) {

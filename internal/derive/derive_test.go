@@ -227,6 +227,27 @@ func TestASupplementWithoutItsConfigurationIsIgnored(t *testing.T) {
 	}
 }
 
+func TestASharedLibraryMayHaveNoLocationInADocument(t *testing.T) {
+	const text = `{"name": "doc", "cps_version": "0.14.1", "cps_path": "@prefix@", "components": {
+"so": {"type": "dylib", "link_location": "@prefix@/lib64/libs.so"}, "dll": {"type": "dylib", "link_location": "@prefix@/lib/d.lib"},
+"many": {"type": "dylib", "configurations": {"release": {"link_location": "@prefix@/lib/libs.so"}, "debug": {}}},
+"loaded": {"type": "dylib"}, "i": {"type": "interface", "dyld_requires": [":loaded"]}}}`
+	p := derive(t, add(files("lib/libs.so", "lib/d.lib"), "doc.cps", text), Options{})
+	for got, want := range map[string]string{
+		p.Components["so"].Location:                             "@prefix@/lib/libs.so",
+		p.Components["many"].Configurations["release"].Location: "@prefix@/lib/libs.so",
+		"dll: " + p.Components["dll"].Location:                  "dll: ",
+		"loaded: " + p.Components["loaded"].Location:            "loaded: ",
+	} {
+		if got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	if static, shared := p.Views(); len(static) != 0 || !slices.Equal(shared, []cps.ViewEntry{{Name: "d.lib", Target: "lib/d.lib"}, {Name: "libs.so", Target: "lib/libs.so"}}) {
+		t.Errorf("the views are %v and %v", static, shared)
+	}
+}
+
 func TestADocumentOfALaterVersionIsReadWithAWarning(t *testing.T) {
 	for version, want := range map[string]int{"0.13.0": 0, "0.14.1": 0, "0.15.0": 0, "0.16": 1, "0.99.0": 1} {
 		var warnings []string

@@ -213,6 +213,7 @@ func (d *derivation) accept(p *cps.Package, dir, name string) error {
 		slices.Sort(missing)
 		return fmt.Errorf("read %s: it names %s, which is not in the package", name, missing[0])
 	}
+	p.FillLocations()
 	d.result, d.complete = p, true
 	return nil
 }
