@@ -70,6 +70,9 @@ func (c *collector) libraries(item cps.Item) ([]Library, error) {
 		if item.Type == cps.Dylib {
 			kind = Shared
 		}
+		if file == "" {
+			return nil, fmt.Errorf("link %s: its component %q is a library, and the package's CPS document names no file for it: it needs a location", p.Name, item.Component)
+		}
 		if err := c.checkPath(item, "", a.Location); err != nil {
 			return nil, err
 		}
@@ -77,7 +80,9 @@ func (c *collector) libraries(item cps.Item) ([]Library, error) {
 			return nil, err
 		}
 		l := c.library(p, item.Component, kind, file)
-		l.runtimeDir, l.runtimeFile = p.runtimeDir(a), p.place(a.Location)
+		if l.runtimeDir = p.runtimeDir(a); a.Location != "" {
+			l.runtimeFile = p.place(a.Location)
+		}
 		list = append(list, l)
 	}
 	for _, args := range splitLibraries(a.LinkLibraries) {

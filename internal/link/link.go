@@ -6,6 +6,7 @@
 package link
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -300,7 +301,7 @@ func (c *collector) load(roots []cps.Root) error {
 		return err
 	}
 	for _, item := range items {
-		if item.Type != cps.Dylib {
+		if item.Type != cps.Dylib || item.Attributes.Location == "" { // which the system has
 			continue
 		}
 		p := c.of[item.Package]
@@ -313,7 +314,7 @@ func (c *collector) load(roots []cps.Root) error {
 		c.flags.RuntimeFiles = appendMissing(c.flags.RuntimeFiles, p.place(item.Attributes.Location))
 	}
 	for _, l := range c.flags.Libraries {
-		if l.Kind == Shared {
+		if l.Kind == Shared && l.runtimeFile != "" {
 			c.flags.RuntimeFiles = appendMissing(c.flags.RuntimeFiles, l.runtimeFile)
 		}
 	}
@@ -354,7 +355,7 @@ func (p *Package) runtimeDir(a *cps.Attributes) string {
 	if a.Soname != "" && p.SharedView != "" {
 		return p.SharedView
 	}
-	return dirname(p.place(a.Location))
+	return dirname(p.place(cmp.Or(a.Location, a.LinkLocation)))
 }
 
 // place gives the absolute path for one of the package's own.
