@@ -3,6 +3,7 @@ package ocipkg_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net/http/httptest"
 	"os"
@@ -70,6 +71,51 @@ func TestWhatATagStandsForAlreadyIsPushedWithOneRequest(t *testing.T) {
 	for _, source := range []string{exampleFiles(), archive} {
 		if push(source); len(requests) != 1 || !strings.HasPrefix(requests[0], "GET ") {
 			t.Errorf("the push of %s, which is there, took %q", source, requests)
+		}
+	}
+}
+
+// A config is read through a decoder whose buffer is moved and written over while the list of files comes.
+func TestAttributesOfALinkDescriptionThatAreNotKnownArriveUnchanged(t *testing.T) {
+	server := httptest.NewServer(&memory{content: map[string][]byte{}, types: map[string]string{}})
+	defer server.Close()
+	repository := strings.TrimPrefix(server.URL, "http://") + "/acme/q"
+	const unknown = `{"list":[1,2,3],"text":"here"}`
+	dir := t.TempDir()
+	write := func(name, text string) {
+		t.Helper()
+		file := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(text), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("cps/q.cps", `{"name":"q","cps_version":"0.15.0","cps_path":"@prefix@/cps","x_all":`+unknown+`,"requires":{"z":{"x_wish":`+unknown+`}},
+		"components":{"q":{"type":"interface","x_part":`+unknown+`}}}`)
+	for _, files := range []int{0, 3, 20, 60} {
+		for i := range files {
+			write(fmt.Sprintf("include/header_%d.h", i), "")
+		}
+		client := &ocipkg.Client{Store: tempDir()}
+		pushed, copied := fmt.Sprintf("%s:%d", repository, files), fmt.Sprintf("%s/copy:%d", repository, files)
+		if _, err := client.Push(t.Context(), dir, []string{pushed}, ocipkg.PackOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := client.Copy(t.Context(), pushed, copied, ocipkg.CopyOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := client.Get(t.Context(), copied, ocipkg.GetOptions{}); err != nil {
+			t.Fatalf("with %d files: %v", files, err)
+		}
+		links, err := filepath.Glob(filepath.Join(client.Store, "packages", "*", "*", "link.json"))
+		if err != nil || len(links) != 1 {
+			t.Fatalf("%q, %v", links, err)
+		}
+		link, err := os.ReadFile(links[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := bytes.Count(link, []byte(unknown)); n != 3 {
+			t.Errorf("with %d files, %d of 3 attributes are in the store as they were: %s", files, n, link)
 		}
 	}
 }

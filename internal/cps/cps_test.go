@@ -108,6 +108,21 @@ func TestADocumentIsReadWithinALargerOne(t *testing.T) {
 	}
 }
 
+// A decoder reuses its buffer, as [json.Unmarshaler] says it may.
+func TestADocumentKeepsNothingOfTheTextItIsReadFrom(t *testing.T) {
+	text := []byte(sample)
+	p := new(Package)
+	if err := p.UnmarshalJSON(text); err != nil {
+		t.Fatal(err)
+	}
+	for i := range text {
+		text[i] = 'x'
+	}
+	if got, want := written(t, p), written(t, read(t, sample)); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
 func TestAnErrorNamesFileLineAndReason(t *testing.T) {
 	for name, test := range map[string]struct{ text, want string }{
 		"cut short":         {"{\n\"name\": \"a\",\n", "read sample.cps:3: not JSON: "},
@@ -118,7 +133,8 @@ func TestAnErrorNamesFileLineAndReason(t *testing.T) {
 		"a number as name":  {"{\n\n\"name\": 1}", "read sample.cps:3: name must be a string, it is a number"},
 		"a list of numbers": {"{\"components\": {\"z\": {\n\"link_flags\": [\"-lm\",\n 2]}}}", "read sample.cps:3: components.z.link_flags[1] must be a string, it is a number"},
 		"a null component":  {"{\"components\": {\n\"z\": null}}", "read sample.cps:2: components.z must be an object, it is null"},
-		"a bad definition":  {"{\"components\": {\"z\": {\"definitions\": {\"*\": {\n\"A\": 1}}}}}", "read sample.cps:2: components.z.definitions.*.A must be a string or null, it is a number"},
+		"a bad file set":    {"{\"components\": {\"z\": {\"file_sets\": [{},\n{\"root\": 1}]}}}", "read sample.cps:2: components.z.file_sets[1].root must be a string, it is a number"},
+		"a bad definition":  {"{\"components\": {\"z\": {\"definitions\": {\"*\": {\n\"A\": []}}}}}", "read sample.cps:2: components.z.definitions.*.A must be a string, a number, true, false or null, it is an array"},
 		"deep nesting":      {strings.Repeat("[", 200) + strings.Repeat("]", 200), "read sample.cps:1: values nest more than 100 deep"},
 	} {
 		_, err := Read(strings.NewReader(test.text), "sample.cps")
@@ -181,6 +197,71 @@ func TestAConfigurationOverridesWhatItSays(t *testing.T) {
 	}
 }
 
+func TestDebuggingIsForThoseWhoAskForIt(t *testing.T) {
+	for _, test := range []struct {
+		have, preferred, prefer string // separated by blanks; "." stands for a file of the component itself
+		want                    string
+	}{
+		{"debug release", "", "", "release"},
+		{"debug release", "", "static", "release"},
+		{"debug release", "", "Debug", "debug"},
+		{"debug release", "", "Release", "release"},
+		{"debug release", "", "RelWithDebInfo", "release"},
+		{"debug release", "", "MinSizeRel", "release"},
+		{"debug release", "", "static Custom", "release"},
+		{"debug release", "release debug", "", "release"},
+		{"debug release", "debug release", "", "release"},
+		{"debug release", "debug release", "debug", "debug"},
+		{"debug release", "debug release", "MinSizeRel", "release"},
+		{"Debug RelWithDebInfo", "", "Release", "RelWithDebInfo"},
+		{"debug minsizerel relwithdebinfo", "", "", "relwithdebinfo"},
+		{"debug minsizerel", "", "release", "minsizerel"},
+		{"debug noconfig release", "", "", "noconfig"},
+		{"debug noconfig release", "release", "", "release"},
+		{"debug noconfig", "", "relwithdebinfo", "noconfig"},
+		{"asan debug", "", "release", "asan"},
+		{"debug debug-static", "", "Release", "debug"},
+		{"debug", "", "Release", "debug"},
+		{"debug", "release", "Release", "debug"},
+		{"release", "", "Debug", "release"},
+		{"RELEASE release", "", "release", "release"},
+		{"release-debug x", "", "", "x"},
+		{"", "release", "Debug", ""},
+		{". debug", "", "Release", ""},
+		{". debug", "", "Debug", "debug"},
+		{". debug release", "", "noconfig", ""},
+		{". debug release", "release", "", "release"},
+		{". noconfig", "", "", "noconfig"},
+	} {
+		p, c := &Package{Configurations: strings.Fields(test.preferred)}, new(Component)
+		for _, name := range strings.Fields(test.have) {
+			if name == "." {
+				c.Location = "@prefix@/lib/libz.a"
+				continue
+			}
+			if c.Configurations == nil {
+				c.Configurations = map[string]*Attributes{}
+			}
+			c.Configurations[name] = new(Attributes)
+		}
+		if got := p.Choose(c, strings.Fields(test.prefer)...); got != test.want {
+			t.Errorf("of %q, preferred %q, %q gets %q, want %q", test.have, test.preferred, test.prefer, got, test.want)
+		}
+	}
+}
+
+func TestARequirementNamesAConfiguration(t *testing.T) {
+	p := read(t, `{"name": "x", "cps_version": "0.13", "cps_path": "@prefix@", "components": {
+		"a": {"type": "interface", "requires": [":z@noconfig", ":y@debug"]},
+		"y": {"type": "interface", "configurations": {"debug": {}, "release": {}}},
+		"z": {"type": "archive", "configurations": {"noconfig": {"location": "@prefix@/z.a"}, "release": {"location": "@prefix@/r.a"}}}}}`)
+	p.Configurations = []string{"release"}
+	items, _, err := new(Walker).Closure(Link, Root{Package: p, Component: "a"})
+	if err != nil || len(items) != 3 || items[1].Configuration != "noconfig" || items[2].Configuration != "debug" {
+		t.Errorf("got %v, %v", items, err)
+	}
+}
+
 func TestValuesOfALanguageFollowThoseOfAll(t *testing.T) {
 	c := read(t, sample).Components["sample"]
 	if got := c.Includes.For("cpp"); !slices.Equal(got, []string{"@prefix@/include", "@prefix@/include/cpp"}) {
@@ -191,6 +272,41 @@ func TestValuesOfALanguageFollowThoseOfAll(t *testing.T) {
 	}
 	if got := c.Definitions.For("cpp"); *got["STATIC"] != "2" || len(got) != 2 {
 		t.Errorf("definitions for C++: %v", got)
+	}
+}
+
+func TestADefinitionIsTheTextOfItsValue(t *testing.T) {
+	c := read(t, `{"components": {"z": {"type": "interface", "definitions": {"*": {"A": 42, "B": -1.50 , "C": true, "D": false, "E": "x", "F": null}}}}}`).Components["z"]
+	got := c.Definitions.For("c")
+	for name, want := range map[string]string{"A": "42", "B": "-1.50", "C": "true", "D": "false", "E": "x"} {
+		if got[name] == nil || *got[name] != want {
+			t.Errorf("%s is %v, want %s", name, got[name], want)
+		}
+	}
+	if value, there := got["F"]; !there || value != nil {
+		t.Errorf("F is %v, want no value", value)
+	}
+}
+
+func TestLanguagesHaveTheNamesOfTheSpecification(t *testing.T) {
+	c := read(t, `{"components": {"z": {"type": "archive", "link_languages": ["C", "CXX", "cpp"],
+		"includes": {"C++": ["a", "b"], "cxx": ["b", "c"], "FORTRAN": ["f"]},
+		"compile_flags": {"Cxx": ["-x"]},
+		"definitions": {"c++": {"A": "1", "B": "1"}, "cpp": {"A": "2", "C": "2"}},
+		"configurations": {"r": {"link_languages": ["c++"]}}}}}`).Components["z"]
+	a := c.effective("r")
+	for name, lists := range map[string][2][]string{
+		"link_languages":          {c.LinkLanguages, {"c", "cpp"}},
+		"those of r":              {a.LinkLanguages, {"cpp"}},
+		"includes":                {a.Includes.For("cpp"), {"a", "b", "c"}},
+		"includes for Fortran":    {a.Includes.For("fortran"), {"f"}},
+		"compile_flags":           {a.CompileFlags.For("cpp"), {"-x"}},
+		"names of definitions":    {sortedKeys(a.Definitions.For("cpp")), {"A", "B", "C"}},
+		"a definition said twice": {{*a.Definitions.For("cpp")["A"]}, {"1"}},
+	} {
+		if !slices.Equal(lists[0], lists[1]) {
+			t.Errorf("%s: got %q, want %q", name, lists[0], lists[1])
+		}
 	}
 }
 
@@ -258,6 +374,63 @@ func TestAnchorMakesPathsBeginAtThePackage(t *testing.T) {
 	p := read(t, sample)
 	if err := p.Anchor("share/cps"); err == nil || !strings.Contains(err.Error(), "the package's prefix cannot be told") {
 		t.Errorf("a document in the wrong place: %v", err)
+	}
+}
+
+// CMake 4.4 writes the headers of a target as file sets.
+func TestDirectoriesOfFileSetsAreIncluded(t *testing.T) {
+	p := read(t, `{"name": "q", "cps_version": "0.15.0", "cps_path": "@prefix@/cps", "components": {"q": {"type": "archive", "location": "@prefix@/q.a",
+		"includes": {"cpp": ["@prefix@/cpp"]}, "configurations": {"debug": {"includes": ["@prefix@/d"]}, "release": {}},
+		"file_sets": [{"type": "includes", "root": "@prefix@/include/q", "files": ["q.h"], "extensions": {"cmake": {"name@v1": "HEADERS"}}},
+			{"type": "other", "root": "@prefix@/o"}, {"type": "includes"}]}}}`)
+	if err := p.Merge(read(t, `{"name": "q", "configuration": "more", "components": {"q": {"includes": ["@prefix@/m"]}}}`)); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Anchor("opt/cps"); err != nil {
+		t.Fatal(err)
+	}
+	text := written(t, p)
+	for range 2 {
+		c := p.Components["q"]
+		for configuration, want := range map[string][]string{"": {"include/q", "cpp"}, "debug": {"d", "include/q"}, "release": {"include/q", "cpp"}, "more": {"m", "include/q"}} {
+			for i := range want {
+				want[i] = "@prefix@/opt/" + want[i]
+			}
+			if got := c.effective(configuration).Includes.For("cpp"); !slices.Equal(got, want) {
+				t.Errorf("%q includes %q, want %q", configuration, got, want)
+			}
+		}
+		if sets := c.FileSets; len(sets) != 3 || sets[0].Root != "@prefix@/opt/include/q" || sets[0].Files[0] != "q.h" || string(sets[0].Extra["extensions"]) == "" || sets[1].Type != "other" {
+			t.Errorf("the file sets are %+v", sets)
+		}
+		p = read(t, text)
+	}
+	p.Components["q"].FileSets[1].Root = "@prefix@/../o"
+	if err := p.Validate(); err == nil || !strings.Contains(err.Error(), "components.q.file_sets") {
+		t.Errorf("a root outside of the package: %v", err)
+	}
+}
+
+func TestWhatIsWrittenSaysTheVersionThatItsAttributesCameWith(t *testing.T) {
+	for component, want := range map[string]string{
+		`"requires": [], "link_requires": []`:                                      "0.13.0",
+		`"compile_requires": ["z"]`:                                                "0.14.0",
+		`"configurations": {"r": {"compile_requires": ["z"]}}`:                     "0.14.0",
+		`"dyld_requires": ["z"], "compile_requires": ["z"]`:                        "0.14.1",
+		`"configurations": {"r": {"dyld_requires": []}}`:                           "0.14.1",
+		`"file_sets": [{"type": "includes", "root": "a"}], "dyld_requires": ["z"]`: "0.15.0",
+	} {
+		p := read(t, `{"name": "a", "components": {"a": {"type": "interface", `+component+`}}}`)
+		if got := read(t, written(t, p)).CPSVersion; got != want {
+			t.Errorf("%s is written as %s, want %s", component, got, want)
+		}
+		p.CPSVersion = "0.13"
+		if got := read(t, written(t, p)).CPSVersion; got != "0.13" {
+			t.Errorf("the producer's own version became %s", got)
+		}
 	}
 }
 

@@ -7,8 +7,8 @@ import (
 )
 
 // field ties an attribute's name to the place that holds it: reading and writing are both driven by these tables.
-// The place is a *string, *[]string, *ByLanguage, *Definitions, *map[string]string, or a pointer to one of the model's
-// objects or maps of objects.
+// The place is a *string, *[]string, *languages, *ByLanguage, *Definitions, *map[string]string, or a pointer to one of the
+// model's objects or maps of objects.
 type field struct {
 	name  string
 	place any
@@ -64,8 +64,17 @@ func (c *Component) fields() []field {
 		field{"description", &c.Description},
 		field{"license", &c.License},
 		field{"configurations", &c.Configurations},
+		field{"file_sets", &c.FileSets},
 		field{"x_ocipkg_pkgconfig", &c.PkgConfig},
 	)
+}
+
+func (f *FileSet) fields() []field {
+	return []field{
+		{"type", &f.Type},
+		{"root", &f.Root},
+		{"files", &f.Files},
+	}
 }
 
 func (p *PkgConfig) fields() []field {
@@ -90,7 +99,7 @@ func (a *Attributes) fields() []field {
 		{"link_features", &a.LinkFeatures},
 		{"link_flags", &a.LinkFlags},
 		{"link_libraries", &a.LinkLibraries},
-		{"link_languages", &a.LinkLanguages},
+		{"link_languages", (*languages)(&a.LinkLanguages)},
 		{"requires", &a.Requires},
 		{"compile_requires", &a.CompileRequires},
 		{"link_requires", &a.LinkRequires},
@@ -100,6 +109,9 @@ func (a *Attributes) fields() []field {
 		{"x_ocipkg_link", &a.LinkItems},
 	}
 }
+
+// languages is a list of names of languages.
+type languages []string
 
 // object is one of the model's JSON objects.
 type object interface {
@@ -111,6 +123,7 @@ func (p *Package) extra() *map[string]json.RawMessage     { return &p.Extra }
 func (p *Platform) extra() *map[string]json.RawMessage    { return &p.Extra }
 func (r *Requirement) extra() *map[string]json.RawMessage { return &r.Extra }
 func (a *Attributes) extra() *map[string]json.RawMessage  { return &a.Extra }
+func (f *FileSet) extra() *map[string]json.RawMessage     { return &f.Extra }
 func (p *PkgConfig) extra() *map[string]json.RawMessage   { return &p.Extra }
 
 func sortedKeys[V any](m map[string]V) []string {

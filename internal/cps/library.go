@@ -1,7 +1,9 @@
 package cps
 
 import (
+	"maps"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -22,6 +24,20 @@ func LibraryName(file string) string {
 		return name[:i]
 	}
 	return ""
+}
+
+// FillLocations sets the location of each dylib that has a link_location alone, where that is a file which programs load.
+func (p *Package) FillLocations() {
+	for _, c := range p.Components {
+		if c.Type != Dylib || c.Location != "" {
+			continue
+		}
+		for _, a := range append(slices.Collect(maps.Values(c.Configurations)), &c.Attributes) {
+			if a.Location == "" && isSharedFile(a.LinkLocation) && !strings.HasSuffix(a.LinkLocation, ".tbd") {
+				a.Location = a.LinkLocation
+			}
+		}
+	}
 }
 
 // stem is a component's name without what tells its kind.

@@ -65,6 +65,7 @@ func (p *Package) mergeConfiguration(name string, supplement *Package) error {
 		c.Configurations = map[string]*Attributes{}
 	}
 	c.Configurations[supplement.Configuration] = added
+	c.includeFileSets()
 	return nil
 }
 
@@ -86,6 +87,7 @@ func (p *Package) mergeComponent(name string, added *Component) error {
 		}
 		c.Configurations[configuration] = a
 	}
+	c.includeFileSets()
 	return nil
 }
 

@@ -14,7 +14,7 @@ import (
 	"slices"
 )
 
-// Version is the version of the specification that [Package.Write] declares when a package says none.
+// Version is the oldest version of the specification that is read and written.
 const Version = "0.13.0"
 
 // PrefixMarker stands for the directory that a package is installed in, at the start of a path.
@@ -37,7 +37,7 @@ type Package struct {
 	Version        string
 	CompatVersion  string // the oldest version that this one can replace; empty: none but itself
 	VersionSchema  string // how versions are ordered; empty: "simple"
-	CPSVersion     string // the version of the specification; empty: [Version] when written
+	CPSVersion     string // the version of the specification; empty: that of [Package.MinVersion] when written
 	CPSPath        string // the directory of the document, from [PrefixMarker] on; exactly one of CPSPath and Prefix is set
 	Prefix         string // the absolute directory of a package that cannot be moved
 	Configuration  string // in a supplement: the configuration that its components' attributes belong to
@@ -91,11 +91,22 @@ type Component struct {
 	License     string
 	Attributes
 	Configurations map[string]*Attributes // what differs in a configuration, by its name
+	FileSets       []*FileSet
 	// PkgConfig is what the package's .pc file of the same name said beyond what CPS can express, written as the
 	// extension x_ocipkg_pkgconfig; nil when there was none.
 	PkgConfig *PkgConfig
 
 	line int
+}
+
+// FileSet lists files that a component consists of. The directories of headers are read into the includes of the component
+// and of its configurations, too.
+type FileSet struct {
+	Type  string // "includes" for headers
+	Root  string // the directory that Files are in
+	Files []string
+
+	Extra map[string]json.RawMessage
 }
 
 // PkgConfig holds the parts of a .pc file that only pkg-config's own questions ask for.

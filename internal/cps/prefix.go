@@ -57,8 +57,8 @@ func (p *Package) prefixWithin(dir string) (string, error) {
 	return "", p.fault(p.line, "cps_path is %q, but the file is in %q: the package's prefix cannot be told", p.CPSPath, dir)
 }
 
-// MapPaths replaces every path of the components: locations, includes, and the paths among link_libraries, the
-// directories in the flags and the pkg-config variables as far as they begin with [PrefixMarker].
+// MapPaths replaces every path of the components: locations, includes, roots of file sets, and the paths among
+// link_libraries, the directories in the flags and the pkg-config variables as far as they begin with [PrefixMarker].
 func (p *Package) MapPaths(replace func(string) string) {
 	marked := func(s string) string {
 		if i := strings.Index(s, PrefixMarker); i >= 0 {
@@ -68,6 +68,11 @@ func (p *Package) MapPaths(replace func(string) string) {
 	}
 	for _, c := range p.Components {
 		c.Attributes.mapPaths(replace, marked)
+		for _, f := range c.FileSets {
+			if f.Root != "" {
+				f.Root = replace(f.Root)
+			}
+		}
 		for _, a := range c.Configurations {
 			a.mapPaths(replace, marked)
 		}

@@ -1,9 +1,11 @@
 package cps
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"strings"
 )
 
@@ -55,7 +57,8 @@ func (d *document) readObject(n node, path string, o object) error {
 			if *o.extra() == nil {
 				*o.extra() = map[string]json.RawMessage{}
 			}
-			(*o.extra())[m.name] = json.RawMessage(d.text[m.value.start:m.value.end])
+			// A copy: decoders write over the text that they gave to UnmarshalJSON.
+			(*o.extra())[m.name] = bytes.Clone(d.text[m.value.start:m.value.end])
 			continue
 		}
 		if m.value.kind == "null" {
@@ -89,6 +92,13 @@ func (d *document) readField(n node, path string, place any) (err error) {
 		*place = n.text
 	case *[]string:
 		*place, err = d.readList(n, path)
+	case *languages:
+		list, err := d.readList(n, path)
+		*place = languages{}
+		for _, name := range list {
+			*place = union(*place, []string{languageName(name)})
+		}
+		return err
 	case *ByLanguage:
 		*place, err = d.readByLanguage(n, path)
 	case *Definitions:
@@ -119,8 +129,21 @@ func (d *document) readField(n node, path string, place any) (err error) {
 	case *map[string]*Component:
 		*place, err = readMap(d, n, path, func(n node, path string) (*Component, error) {
 			c := &Component{line: d.line(n.start)}
-			return c, d.readObject(n, path, c)
+			err := d.readObject(n, path, c)
+			c.includeFileSets()
+			return c, err
 		})
+	case *[]*FileSet:
+		if n.kind != "array" {
+			return d.mismatch(n, path, "a list of objects")
+		}
+		for i, item := range n.items {
+			f := new(FileSet)
+			if err := d.readObject(item, fmt.Sprintf("%s[%d]", path, i), f); err != nil {
+				return err
+			}
+			*place = append(*place, f)
+		}
 	case *map[string]*Attributes:
 		*place, err = readMap(d, n, path, func(n node, path string) (*Attributes, error) {
 			a := new(Attributes)
@@ -176,7 +199,31 @@ func (d *document) readByLanguage(n node, path string) (ByLanguage, error) {
 	if n.kind != "object" {
 		return nil, d.mismatch(n, path, "a list of strings or an object of such lists")
 	}
-	return readMap(d, n, path, d.readList)
+	return readLanguages(d, n, path, d.readList, union)
+}
+
+// readLanguages reads a value for each language. Values under several names of one language are merged.
+func readLanguages[V any](d *document, n node, path string, read func(node, string) (V, error), merge func(first, more V) V) (map[string]V, error) {
+	values := map[string]V{}
+	err := d.eachMember(n, path, func(m member, path string) error {
+		v, err := read(m.value, path)
+		language := languageName(m.name)
+		if first, there := values[language]; there {
+			v = merge(first, v)
+		}
+		values[language] = v
+		return err
+	})
+	return values, err
+}
+
+// languageName is the specification's name for a language. CMake reads and writes others, in any case.
+func languageName(name string) string {
+	switch name = strings.ToLower(name); name {
+	case "cxx", "c++":
+		return "cpp"
+	}
+	return name
 }
 
 // readDefinitions takes the map by language of current versions and the list of NAME or NAME=VALUE of earlier ones.
@@ -196,17 +243,25 @@ func (d *document) readDefinitions(n node, path string) (Definitions, error) {
 	if n.kind != "object" {
 		return nil, d.mismatch(n, path, "a list of strings or an object by language")
 	}
-	return readMap(d, n, path, func(n node, path string) (map[string]*string, error) {
+	first := func(first, more map[string]*string) map[string]*string {
+		maps.Copy(more, first)
+		return more
+	}
+	return readLanguages(d, n, path, func(n node, path string) (map[string]*string, error) {
 		return readMap(d, n, path, func(n node, path string) (*string, error) {
 			switch n.kind {
 			case "null":
 				return nil, nil
 			case "string":
 				return &n.text, nil
+			case "number", "boolean":
+				// CMake defines 42 as 42 and true as true, as if they were strings.
+				text := string(d.text[n.start:n.end])
+				return &text, nil
 			}
-			return nil, d.mismatch(n, path, "a string or null")
+			return nil, d.mismatch(n, path, "a string, a number, true, false or null")
 		})
-	})
+	}, first)
 }
 
 func (d *document) mismatch(n node, path, want string) error {

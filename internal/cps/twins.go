@@ -1,7 +1,5 @@
 package cps
 
-import "slices"
-
 // The configurations of a component that stands for a static and a shared library at once.
 const (
 	StaticConfiguration = "static"
@@ -54,24 +52,21 @@ func (p *Package) Twin(component, wanted string) string {
 	if c == nil || c.Type == wanted {
 		return component
 	}
-	library := c.libraryName()
+	library := p.libraryName(c)
 	for _, name := range sortedKeys(p.Components) {
 		other := p.Components[name]
 		if other.Type != wanted {
 			continue
 		}
-		if stem(name) == stem(component) || library != "" && other.libraryName() == library {
+		if stem(name) == stem(component) || library != "" && p.libraryName(other) == library {
 			return name
 		}
 	}
 	return ""
 }
 
-func (c *Component) libraryName() string {
-	a := c.effective("")
-	if a.Location == "" && len(c.Configurations) > 0 {
-		a = c.effective(slices.Min(sortedKeys(c.Configurations)))
-	}
+func (p *Package) libraryName(c *Component) string {
+	a := c.effective(p.Choose(c))
 	if name := LibraryName(a.LinkLocation); name != "" {
 		return name
 	}

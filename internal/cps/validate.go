@@ -78,8 +78,10 @@ func (p *Package) validateComponents() error {
 	return nil
 }
 
+// validateLocation wants an archive's file. A dylib may have a file to link alone, or none: CMake writes such, and what is
+// only required by others while they load may come from the system.
 func (p *Package) validateLocation(c *Component, at string) error {
-	if c.Type != Archive && c.Type != Dylib {
+	if c.Type != Archive {
 		return nil
 	}
 	for _, configuration := range sortedKeys(c.Configurations) {
@@ -97,6 +99,11 @@ func (p *Package) validateAttributes(c *Component, at string, a *Attributes) err
 	paths := map[string][]string{"location": {a.Location}, "link_location": {a.LinkLocation}}
 	for _, language := range sortedKeys(a.Includes) {
 		paths["includes"] = append(paths["includes"], a.Includes[language]...)
+	}
+	if a == &c.Attributes {
+		for _, f := range c.FileSets {
+			paths["file_sets"] = append(paths["file_sets"], f.Root)
+		}
 	}
 	for _, name := range sortedKeys(paths) {
 		for _, file := range paths[name] {
@@ -200,15 +207,27 @@ func unsupported(version string) string {
 	if version == "" {
 		return "it is required"
 	}
-	major, rest, _ := strings.Cut(version, ".")
-	minor, _, _ := strings.Cut(rest, ".")
-	x, errX := strconv.Atoi(major)
-	y, errY := strconv.Atoi(minor)
+	major, minor, ok := parseVersion(version)
 	switch {
-	case errX != nil || errY != nil:
+	case !ok:
 		return fmt.Sprintf("%q is not a version", version)
-	case x != 0 || y < 13:
+	case major != 0 || minor < 13:
 		return fmt.Sprintf("version %s is not supported: 0.13 and later versions of 0 are", version)
 	}
 	return ""
+}
+
+// Newer reports whether a version of the specification may have attributes that this model does not know: it is later than
+// the last one that was looked at, 0.15.
+func Newer(version string) bool {
+	_, minor, _ := parseVersion(version)
+	return minor > 15
+}
+
+func parseVersion(version string) (major, minor int, ok bool) {
+	x, rest, _ := strings.Cut(version, ".")
+	y, _, _ := strings.Cut(rest, ".")
+	major, errX := strconv.Atoi(x)
+	minor, errY := strconv.Atoi(y)
+	return major, minor, errX == nil && errY == nil
 }

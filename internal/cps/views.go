@@ -1,6 +1,7 @@
 package cps
 
 import (
+	"cmp"
 	"maps"
 	"path"
 	"slices"
@@ -39,7 +40,7 @@ func (p *Package) Views() (static, shared []ViewEntry) {
 }
 
 func addLibrary(view map[string]string, kind string, a *Attributes) {
-	file, inside := strings.CutPrefix(a.Location, PrefixMarker+"/")
+	file, inside := strings.CutPrefix(cmp.Or(a.Location, a.LinkLocation), PrefixMarker+"/")
 	if view == nil || !inside || LibraryName(file) == "" {
 		return
 	}

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 )
 
 // Write writes the document as indented JSON with sorted keys: equal packages give equal bytes.
@@ -40,12 +42,30 @@ func (p *Package) value() (map[string]any, error) {
 		return nil, fmt.Errorf("write the CPS document of %s: %w", p.Name, err)
 	}
 	if p.CPSVersion == "" && p.Configuration == "" {
-		value["cps_version"] = Version
+		value["cps_version"] = p.MinVersion()
 	}
 	if p.Components == nil {
 		value["components"] = map[string]any{}
 	}
 	return value, nil
+}
+
+// MinVersion returns the oldest version of the specification that has all attributes of the package.
+func (p *Package) MinVersion() string {
+	version := Version
+	for _, c := range p.Components {
+		if len(c.FileSets) > 0 {
+			return "0.15.0"
+		}
+		attributes := append(slices.Collect(maps.Values(c.Configurations)), &c.Attributes)
+		if slices.ContainsFunc(attributes, func(a *Attributes) bool { return a.CompileRequires != nil }) {
+			version = max(version, "0.14.0")
+		}
+		if slices.ContainsFunc(attributes, func(a *Attributes) bool { return a.DyldRequires != nil }) {
+			version = max(version, "0.14.1")
+		}
+	}
+	return version
 }
 
 // objectValue makes the JSON object of o without its absent attributes.
@@ -91,6 +111,8 @@ func fieldValue(place any) (any, error) {
 		return nonEmpty(*place, *place != ""), nil
 	case *[]string:
 		return nonEmpty(*place, *place != nil), nil
+	case *languages:
+		return nonEmpty(*place, *place != nil), nil
 	case *ByLanguage:
 		if list, ok := (*place)[AnyLanguage]; ok && len(*place) == 1 {
 			return list, nil
@@ -108,6 +130,8 @@ func fieldValue(place any) (any, error) {
 		if *place != nil {
 			return objectValue(*place)
 		}
+	case *[]*FileSet:
+		return listValue(*place)
 	case *map[string]*Requirement:
 		return mapValue(*place)
 	case *map[string]*Component:
@@ -142,6 +166,21 @@ func mapValue[V object](m map[string]V) (any, error) {
 	return values, nil
 }
 
+func listValue[V object](list []V) (any, error) {
+	if list == nil {
+		return nil, nil
+	}
+	values := make([]any, len(list))
+	for i, o := range list {
+		v, err := objectValue(o)
+		if err != nil {
+			return nil, err
+		}
+		values[i] = v
+	}
+	return values, nil
+}
+
 // Strip takes out what others may read more into than this model does: attributes that it does not know, and the directories
 // where requirements may be found.
 func (p *Package) Strip() {
@@ -153,7 +192,7 @@ func (p *Package) Strip() {
 		r.Extra, r.Hints = nil, nil
 	}
 	for _, c := range p.Components {
-		c.Extra = nil
+		c.Extra, c.FileSets = nil, nil // whose directories are among the includes
 		for _, a := range c.Configurations {
 			a.Extra = nil
 		}

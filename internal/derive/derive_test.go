@@ -176,6 +176,89 @@ func TestADocumentOfTheTreeIsTaken(t *testing.T) {
 	}
 }
 
+func TestADocumentIsFoundWhereTheSpecificationHasIt(t *testing.T) {
+	for _, file := range []string{
+		"doc.cps", "cps/doc.cps", "cps/doc/doc.cps", "cps/doc/1.0/doc.cps", "doc/cps/doc.cps", "doc/1.0/cps/doc.cps",
+		"lib/cps/doc.cps", "lib/cps/doc/doc.cps", "lib/cps/Doc/1.0/doc.cps", "lib/doc/cps/doc.cps", "lib/doc/1.0/cps/doc.cps",
+		"lib64/cps/doc/1.0/doc.cps", "lib32/cps/doc.cps", "lib/x86_64-linux-gnu/cps/doc/1.0/doc.cps",
+		"share/cps/doc.cps", "share/cps/doc/doc.cps", "share/cps/doc/1.0/doc.cps", "share/doc/cps/doc.cps",
+		"doc.framework/Versions/A/Resources/CPS/doc.cps", "doc.framework/Resources/CPS/doc.cps",
+	} {
+		text := strings.Replace(document, "@prefix@/lib/cps", strings.TrimSuffix("@prefix@/"+filepath.ToSlash(filepath.Dir(file)), "/."), 1)
+		fsys := add(files("lib/libd.a", "share/a/b/c", "include/cps/x.h"), file, text)
+		add(fsys, "lib/cps/x/1/other.cps", "is not looked at")
+		if p := derive(t, fsys, Options{}); p == nil || p.Version != "7" {
+			t.Errorf("%s: got %+v", file, p)
+		}
+	}
+}
+
+func TestOfSeveralVersionsOfADocumentTheHighestIsTaken(t *testing.T) {
+	at := func(dir, version string) string {
+		return strings.NewReplacer("@prefix@/lib/cps", "@prefix@/"+dir, `"7"`, `"`+version+`"`).Replace(document)
+	}
+	fsys := files("lib/libd.a", "lib64 -> lib")
+	add(fsys, "lib/cps/doc/1.9/doc.cps", at("lib/cps/doc/1.9", "1.9"))
+	var warnings []string
+	opts := Options{Warn: func(s string) { warnings = append(warnings, s) }}
+	if p := derive(t, fsys, opts); p.Version != "1.9" || len(warnings) > 0 {
+		t.Errorf("through a link, one document is two: version %s, %q", p.Version, warnings)
+	}
+	add(fsys, "lib/cps/doc/1.10/doc.cps", at("lib64/cps/doc/1.10", "1.10"))
+	p := derive(t, fsys, opts)
+	if got := strings.Join(locations(p), " "); p.Version != "1.10" || got != "d=lib64/libd.a" {
+		t.Errorf("got version %s, %s", p.Version, got)
+	}
+	if len(warnings) != 1 || !strings.Contains(warnings[0], "lib/cps/doc/1.10/doc.cps is taken") {
+		t.Errorf("warned %q", warnings)
+	}
+}
+
+func TestASupplementWithoutItsConfigurationIsIgnored(t *testing.T) {
+	var warnings []string
+	fsys := add(files("lib/libd.a", "lib/libother.a"), "lib/cps/doc.cps", document)
+	add(fsys, "lib/cps/doc@debug.cps", `{"name": "doc", "components": {"d": {"location": "@prefix@/lib/libother.a"}}}`)
+	p := derive(t, fsys, Options{Warn: func(s string) { warnings = append(warnings, s) }})
+	if got := strings.Join(locations(p), " "); got != "d=lib/libd.a" || len(p.Components["d"].Configurations) > 0 {
+		t.Errorf("got %s, %v", got, p.Components["d"].Configurations)
+	}
+	if len(warnings) != 1 || !strings.HasPrefix(warnings[0], "lib/cps/doc@debug.cps: it does not say its configuration") {
+		t.Errorf("warned %q", warnings)
+	}
+}
+
+func TestASharedLibraryMayHaveNoLocationInADocument(t *testing.T) {
+	const text = `{"name": "doc", "cps_version": "0.14.1", "cps_path": "@prefix@", "components": {
+"so": {"type": "dylib", "link_location": "@prefix@/lib64/libs.so"}, "dll": {"type": "dylib", "link_location": "@prefix@/lib/d.lib"},
+"many": {"type": "dylib", "configurations": {"release": {"link_location": "@prefix@/lib/libs.so"}, "debug": {}}},
+"loaded": {"type": "dylib"}, "i": {"type": "interface", "dyld_requires": [":loaded"]}}}`
+	p := derive(t, add(files("lib/libs.so", "lib/d.lib"), "doc.cps", text), Options{})
+	for got, want := range map[string]string{
+		p.Components["so"].Location:                             "@prefix@/lib/libs.so",
+		p.Components["many"].Configurations["release"].Location: "@prefix@/lib/libs.so",
+		"dll: " + p.Components["dll"].Location:                  "dll: ",
+		"loaded: " + p.Components["loaded"].Location:            "loaded: ",
+	} {
+		if got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	if static, shared := p.Views(); len(static) != 0 || !slices.Equal(shared, []cps.ViewEntry{{Name: "d.lib", Target: "lib/d.lib"}, {Name: "libs.so", Target: "lib/libs.so"}}) {
+		t.Errorf("the views are %v and %v", static, shared)
+	}
+}
+
+func TestADocumentOfALaterVersionIsReadWithAWarning(t *testing.T) {
+	for version, want := range map[string]int{"0.13.0": 0, "0.14.1": 0, "0.15.0": 0, "0.16": 1, "0.99.0": 1} {
+		var warnings []string
+		fsys := add(files("lib/libd.a"), "lib/cps/doc.cps", strings.Replace(document, "0.13.0", version, 1))
+		p := derive(t, fsys, Options{Warn: func(s string) { warnings = append(warnings, s) }})
+		if len(warnings) != want || want > 0 && !strings.HasPrefix(warnings[0], "lib/cps/doc.cps: it is a document of CPS "+version) || p.CPSVersion != version {
+			t.Errorf("%s: warned %q, kept as %s", version, warnings, p.CPSVersion)
+		}
+	}
+}
+
 func TestWhatCannotBeUsedIsNamed(t *testing.T) {
 	pc := "Name: x\nDescription: x\nVersion: 1\n"
 	for want, test := range map[string]struct {
@@ -234,6 +317,9 @@ func TestModulesAreMovedToThePackage(t *testing.T) {
 	}
 	if p.Name != "foo" || p.Version != "2.1" || !slices.Equal(p.DefaultComponents, []string{"foo"}) {
 		t.Errorf("got package %s %s with %q", p.Name, p.Version, p.DefaultComponents)
+	}
+	if p.CPSVersion != "0.14.1" {
+		t.Errorf("with dyld_requires, it is written as CPS %s", p.CPSVersion)
 	}
 	static, shared := p.Components["foo-static"], p.Components["foo-shared"]
 	for name, lists := range map[string][2][]string{

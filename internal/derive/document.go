@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/ocipkg/ocipkg/internal/cps"
+	"github.com/ocipkg/ocipkg/internal/pkgconf"
 )
 
 // fromDocument takes the description that the project or the tree has ready.
@@ -37,6 +38,10 @@ func (d *derivation) fromDocument() error {
 		if err != nil {
 			return err
 		}
+		if supplement.Configuration == "" && strings.Contains(path.Base(name), "@") {
+			d.warn("%s: it does not say its configuration, and is ignored", name) // as CMake does
+			continue
+		}
 		if err := p.Merge(supplement); err != nil {
 			return err
 		}
@@ -55,56 +60,101 @@ func (d *derivation) readDocument(file string) (*cps.Package, error) {
 	return cps.Read(bytes.NewReader(text), file)
 }
 
-// documentDirs are searched for .cps files, with the directories one level below those named cps.
-var documentDirs = []string{".", "cps", "lib/cps", "lib64/cps", "share/cps"}
-
-// findDocument gives the tree's only .cps file, or the one of the package's name; empty when there is none.
+// findDocument returns the tree's only .cps file, or the one of the package's name; empty when there is none. Of several
+// versions of one document it is the highest.
 func (d *derivation) findDocument() (string, error) {
-	dirs := slices.Clone(documentDirs)
-	for _, lib := range []string{"lib", "lib64"} {
-		sub, err := d.tree.multiarch(lib)
-		if err != nil {
-			return "", err
-		}
-		for _, dir := range sub {
-			dirs = append(dirs, dir+"/cps")
-		}
+	files, err := d.documents()
+	if err != nil || len(files) == 0 {
+		return "", err
 	}
-	var files []string
-	for _, dir := range dirs {
-		found, err := d.documentsIn(dir, dir != ".")
-		if err != nil {
-			return "", err
+	named := func(name string) (list []string) {
+		for _, file := range files {
+			if strings.EqualFold(path.Base(file), name) {
+				list = append(list, file)
+			}
 		}
-		files = append(files, found...)
+		return list
 	}
-	if len(files) <= 1 {
-		return strings.Join(files, ""), nil
+	if list := named(path.Base(files[0])); len(list) == len(files) {
+		return d.newest(list)
 	}
-	for _, file := range files {
-		if strings.EqualFold(path.Base(file), d.opts.Name+".cps") {
-			return file, nil
-		}
+	if list := named(d.opts.Name + ".cps"); len(list) > 0 {
+		return d.newest(list)
 	}
 	return "", fmt.Errorf("choose among the package's CPS documents: there are %s, and none is named as the package: name the one to use as cps in ocipkg.toml", strings.Join(files, ", "))
 }
 
-func (d *derivation) documentsIn(dir string, below bool) ([]string, error) {
+// newest returns the file of the highest version; of equal ones the first.
+func (d *derivation) newest(files []string) (string, error) {
+	if len(files) == 1 {
+		return files[0], nil
+	}
+	newest, version := "", ""
+	for _, file := range files {
+		p, err := d.readDocument(file)
+		if err != nil {
+			return "", err
+		}
+		if newest == "" || pkgconf.CompareVersions(p.Version, version) > 0 {
+			newest, version = file, p.Version
+		}
+	}
+	d.warn("of the CPS documents %s, %s is taken, which has the highest version (%s): name another one as cps in ocipkg.toml", strings.Join(files, ", "), newest, version)
+	return newest, nil
+}
+
+// documents lists the tree's .cps files, each once, at the places where the specification has them searched for, in
+// <libdir>/cps/<name>/<version> and so on, and at the top. See https://cps-org.github.io/cps/searching.html.
+func (d *derivation) documents() ([]string, error) {
+	libs, err := d.tree.libDirs()
+	if err != nil {
+		return nil, err
+	}
+	type place struct {
+		pattern string
+		named   bool // the file is named as the first *
+	}
+	places := []place{{".", false}}
+	for _, root := range slices.Concat([]string{"."}, libs, []string{"share"}) {
+		places = append(places, place{root + "/cps", false}, place{root + "/cps/*", false}, place{root + "/cps/*/*", true},
+			place{root + "/*/cps", true}, place{root + "/*/*/cps", true})
+	}
+	places = append(places, place{"*.framework/Versions/*/Resources/CPS", true}, place{"*.framework/Resources/CPS", true})
+	var files []string
+	seen := map[string]bool{}
+	for _, p := range places {
+		found, err := d.tree.match(p.pattern)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range found {
+			name := ""
+			if p.named {
+				name = strings.TrimSuffix(m.first, ".framework") + ".cps"
+			}
+			more, err := d.documentsIn(m.dir, name)
+			if err != nil {
+				return nil, err
+			}
+			for _, file := range more {
+				if resolved, _, _ := d.tree.resolve(file); !seen[resolved] {
+					seen[resolved] = true
+					files = append(files, file)
+				}
+			}
+		}
+	}
+	return files, nil
+}
+
+// documentsIn lists the documents in a directory, of the given name in any case; empty: of any.
+func (d *derivation) documentsIn(dir, only string) ([]string, error) {
 	names, err := d.tree.list(dir)
 	var files []string
 	for _, name := range names {
 		file := path.Join(dir, name)
-		switch {
-		case strings.HasSuffix(name, ".cps") && d.tree.isFile(file):
-			if !isSupplement(name, names) {
-				files = append(files, file)
-			}
-		case below && d.tree.isDir(file):
-			sub, err := d.documentsIn(file, false)
-			if err != nil {
-				return nil, err
-			}
-			files = append(files, sub...)
+		if strings.HasSuffix(name, ".cps") && (only == "" || strings.EqualFold(name, only)) && d.tree.isFile(file) && !isSupplement(name, names) {
+			files = append(files, file)
 		}
 	}
 	return files, err
@@ -142,6 +192,12 @@ func (d *derivation) accept(p *cps.Package, dir, name string) error {
 	if err := p.Validate(); err != nil {
 		return err
 	}
+	if cps.Newer(p.CPSVersion) {
+		d.warn("%s: it is a document of CPS %s, which ocipkg does not know: what that version added is kept, but not used", name, p.CPSVersion)
+	}
+	if own, inside := unmarked(p.CPSPath); inside && d.tree.same(own, dir) {
+		dir = own // which may be a link to where the file was found
+	}
 	if err := p.Anchor(dir); err != nil {
 		return err
 	}
@@ -157,6 +213,7 @@ func (d *derivation) accept(p *cps.Package, dir, name string) error {
 		slices.Sort(missing)
 		return fmt.Errorf("read %s: it names %s, which is not in the package", name, missing[0])
 	}
+	p.FillLocations()
 	d.result, d.complete = p, true
 	return nil
 }

@@ -79,7 +79,7 @@ func (d *derivation) warn(format string, args ...any) {
 
 // start makes an empty description.
 func (d *derivation) start() {
-	d.result = &cps.Package{CPSPath: cps.PrefixMarker, CPSVersion: cps.Version, Components: map[string]*cps.Component{}}
+	d.result = &cps.Package{CPSPath: cps.PrefixMarker, Components: map[string]*cps.Component{}}
 }
 
 // finish sets what the producer says in place of what was found.
@@ -92,7 +92,7 @@ func (d *derivation) finish() {
 		p.Version = d.opts.Version
 	}
 	if p.CPSVersion == "" {
-		p.CPSVersion = cps.Version
+		p.CPSVersion = p.MinVersion()
 	}
 	if p.Name == "" {
 		p.Name = "package"

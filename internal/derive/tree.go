@@ -2,6 +2,7 @@ package derive
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -79,8 +80,38 @@ func (t *tree) isFile(name string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
+// same reports whether two names are of one directory.
+func (t *tree) same(a, b string) bool {
+	x, _, errX := t.resolve(a)
+	y, _, errY := t.resolve(b)
+	return errX == nil && errY == nil && x == y
+}
+
 // list gives the names in a directory, sorted; none when it is not there.
 func (t *tree) list(dir string) ([]string, error) {
+	entries, err := t.entries(dir)
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	slices.Sort(names)
+	return names, err
+}
+
+// directories gives the names of the directories in a directory, sorted.
+func (t *tree) directories(dir string) ([]string, error) {
+	entries, err := t.entries(dir)
+	var names []string
+	for _, e := range entries {
+		if e.IsDir() || e.Type()&fs.ModeSymlink != 0 && t.isDir(path.Join(dir, e.Name())) {
+			names = append(names, e.Name())
+		}
+	}
+	slices.Sort(names)
+	return names, err
+}
+
+func (t *tree) entries(dir string) ([]fs.DirEntry, error) {
 	resolved, info, err := t.resolve(dir)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir() {
 		return nil, nil
@@ -88,16 +119,7 @@ func (t *tree) list(dir string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	entries, err := fs.ReadDir(t.fsys, resolved)
-	if err != nil {
-		return nil, err
-	}
-	var names []string
-	for _, e := range entries {
-		names = append(names, e.Name())
-	}
-	slices.Sort(names)
-	return names, nil
+	return fs.ReadDir(t.fsys, resolved)
 }
 
 // read gives the bytes of a file of at most limit bytes.
@@ -173,6 +195,49 @@ func (t *tree) multiarch(dir string) ([]string, error) {
 		}
 	}
 	return found, err
+}
+
+// libDirs lists the directories that libraries are looked for in.
+func (t *tree) libDirs() ([]string, error) {
+	dirs := []string{"lib", "lib32", "lib64"}
+	for _, lib := range slices.Clone(dirs) {
+		sub, err := t.multiarch(lib)
+		if err != nil {
+			return nil, err
+		}
+		dirs = append(dirs, sub...)
+	}
+	return dirs, nil
+}
+
+// match is a directory that a pattern stands for, and what its first element with a * stands for.
+type match struct{ dir, first string }
+
+// match lists the directories that a pattern stands for, each of whose elements may have a *.
+func (t *tree) match(pattern string) ([]match, error) {
+	found := []match{{dir: "."}}
+	for element := range strings.SplitSeq(pattern, "/") {
+		var next []match
+		for _, m := range found {
+			if !strings.Contains(element, "*") {
+				if dir := path.Join(m.dir, element); t.isDir(dir) {
+					next = append(next, match{dir, m.first})
+				}
+				continue
+			}
+			names, err := t.directories(m.dir)
+			if err != nil {
+				return nil, err
+			}
+			for _, name := range names {
+				if ok, err := path.Match(element, name); ok && err == nil {
+					next = append(next, match{path.Join(m.dir, name), cmp.Or(m.first, name)})
+				}
+			}
+		}
+		found = next
+	}
+	return found, nil
 }
 
 // isTriplet says whether a directory is named as architecture-kernel-abi.

@@ -78,7 +78,8 @@ type cmakeConfig struct {
 	request Request
 
 	body        cmakeText
-	internal    map[string]string   // the target of a component of the closure, by its key
+	variant     string              // what [cmakeConfig.choices] has for the build types that targets are written for
+	internal    map[string]string   // the target of a component of the closure, by its key and the variant
 	publicNames map[string]bool     // targets that were written
 	components  []string            // what COMPONENTS of find_package may name
 	unavailable []string            // "component: reason" of those that cannot be linked in this way
@@ -248,13 +249,13 @@ func (c *cmakeConfig) dependency(item cps.Item) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	key := itemKey(item)
+	key := itemKey(item) + c.variant
 	if name := c.internal[key]; name != "" {
 		return name, nil
 	}
 	p := c.of[item.Package]
 	// The directory has the package's digest in it: equal names are equal libraries, whoever brings them.
-	sum := sha256.Sum256([]byte(p.Root + "\x00" + item.Component + "@" + item.Configuration))
+	sum := sha256.Sum256([]byte(p.Root + "\x00" + item.Component + "@" + item.Configuration + "\x00" + c.variant))
 	name := fmt.Sprintf("ocipkg::%s-%x", strings.Map(plainRune, p.Name+"-"+item.Component), sum[:6])
 	c.internal[key] = name
 	return name, c.target(name, item, nil)
@@ -273,6 +274,11 @@ func (c *cmakeConfig) public(name string, roots []cps.Root) error {
 		return nil
 	}
 	c.publicNames[name] = true
+	return c.byBuildType(name, roots)
+}
+
+// publicTarget writes a target that users name, for one build type.
+func (c *cmakeConfig) publicTarget(name string, roots []cps.Root) error {
 	items, err := c.rootItems(roots)
 	if err != nil {
 		return err

@@ -174,6 +174,9 @@ func (c *collector) ownLibrary(item cps.Item) (Item, error) {
 	if item.Type == cps.Dylib {
 		kind = Shared
 	}
+	if file == "" {
+		return Item{}, fmt.Errorf("link %s: its component %q is a library, and the package's CPS document names no file for it: it needs a location", p.Name, item.Component)
+	}
 	if err := c.checkPath(item, "", a.Location); err != nil {
 		return Item{}, err
 	}
@@ -181,7 +184,10 @@ func (c *collector) ownLibrary(item cps.Item) (Item, error) {
 		return Item{}, err
 	}
 	l := c.library(p, kind, file)
-	l.runtimeDir, l.runtimeFile, l.own = p.runtimeDir(a), p.place(a.Location), true
+	l.own = true
+	if l.runtimeDir = p.runtimeDir(a); a.Location != "" {
+		l.runtimeFile = p.place(a.Location)
+	}
 	return l, nil
 }
 

@@ -74,6 +74,8 @@ type Options struct {
 	// has to be harmless, and no path one that linkers take.
 	FilesOnly bool
 
+	// configuration is the one that is wanted of components with several; empty: none for debugging.
+	configuration string
 	// unfit are characters that the reader of the result cannot have in a path.
 	unfit string
 }
@@ -205,6 +207,9 @@ func (c *collector) walker(stage cps.Stage) *cps.Walker {
 	w := &cps.Walker{Find: c.find, Prefer: []string{cps.StaticConfiguration}}
 	if c.opts.Shared {
 		w.Prefer[0] = cps.SharedConfiguration
+	}
+	if c.opts.configuration != "" {
+		w.Prefer = append(w.Prefer, c.opts.configuration)
 	}
 	w.Replace = func(p *cps.Package, component string) (string, error) {
 		return c.twin(stage, p, component)
@@ -397,7 +402,7 @@ func (c *collector) load(roots []cps.Root) error {
 		return err
 	}
 	for _, item := range items {
-		if item.Type != cps.Dylib {
+		if item.Type != cps.Dylib || item.Attributes.Location == "" { // which the system has
 			continue
 		}
 		p := c.of[item.Package]
@@ -410,7 +415,7 @@ func (c *collector) load(roots []cps.Root) error {
 		c.flags.RuntimeFiles = appendMissing(c.flags.RuntimeFiles, p.place(item.Attributes.Location))
 	}
 	leaves(c.flags.Items, func(l *Item) {
-		if l.Kind == Shared {
+		if l.Kind == Shared && l.runtimeFile != "" {
 			c.flags.RuntimeFiles = appendMissing(c.flags.RuntimeFiles, l.runtimeFile)
 		}
 	})
@@ -451,7 +456,7 @@ func (p *Package) runtimeDir(a *cps.Attributes) string {
 	if a.Soname != "" && p.SharedView != "" {
 		return p.SharedView
 	}
-	return dirname(p.place(a.Location))
+	return dirname(p.place(cmp.Or(a.Location, a.LinkLocation)))
 }
 
 // place gives the absolute path for one of the package's own.

@@ -340,6 +340,28 @@ func TestWhatCannotBeLinkedIsSaid(t *testing.T) {
 	}
 }
 
+func TestASharedLibraryWithoutALocationIsLinkedOnlyIfItHasAFileToLink(t *testing.T) {
+	without, fromSystem, imported := &cps.Component{Type: cps.Dylib}, &cps.Component{Type: cps.Dylib}, &cps.Component{Type: cps.Dylib}
+	fromSystem.Location, fromSystem.DyldRequires = "@prefix@/lib/libz.so", []string{":loaded"}
+	imported.LinkLocation = "@prefix@/lib/z.lib"
+	p := single("z", fromSystem)
+	p.CPS.Components["loaded"] = without
+	f, err := Link([]*Package{p}, []Request{{Package: p}}, Options{Shared: true, OS: "linux"})
+	if err != nil || len(f.RPathDirs) != 1 || len(f.RuntimeFiles) != 1 {
+		t.Errorf("one that is only loaded: %+v, %v", f, err)
+	}
+	p = single("z", imported)
+	f, err = Link([]*Package{p}, []Request{{Package: p}}, Options{Shared: true, OS: "windows", Env: "msvc"})
+	if err != nil || len(f.Items) != 1 || len(f.RuntimeFiles) != 0 {
+		t.Errorf("an import library: %+v, %v", f, err)
+	}
+	p = single("z", without)
+	_, err = Link([]*Package{p}, []Request{{Package: p}}, Options{Shared: true})
+	if err == nil || !strings.Contains(err.Error(), `link z: its component "z" is a library, and the package's CPS document names no file for it`) {
+		t.Errorf("one without a file: %v", err)
+	}
+}
+
 func TestPartsAreThoseOfPkgConfig(t *testing.T) {
 	p, z := png(), zlib()
 	f, err := Link([]*Package{p, z}, []Request{{Package: p}}, Options{Shared: true})
