@@ -7,7 +7,7 @@ import (
 
 // Relocate moves a module to another prefix: each path of its arguments and variables that begins with the file's own
 // ${prefix}, whether written through the variable or in full, begins with prefix instead; paths are cleaned. What lies
-// elsewhere stays. A file without ${prefix} is one whose prefix is two directories above its own (three for
+// elsewhere stays. Each option of the linker then has an argument of its own, as [LinkerFlags] writes it. A file without ${prefix} is one whose prefix is two directories above its own (three for
 // lib/pkgconfig below a multiarch directory), as far as its directories say so.
 func (m *Module) Relocate(prefix string) *Module {
 	own, known := m.Variables["prefix"]
@@ -18,8 +18,8 @@ func (m *Module) Relocate(prefix string) *Module {
 	moved := *m
 	moved.Cflags = r.arguments(m.Cflags)
 	moved.CflagsPrivate = r.arguments(m.CflagsPrivate)
-	moved.Libs = r.arguments(m.Libs)
-	moved.LibsPrivate = r.arguments(m.LibsPrivate)
+	moved.Libs = r.arguments(LinkerFlags(m.Libs))
+	moved.LibsPrivate = r.arguments(LinkerFlags(m.LibsPrivate))
 	moved.Variables = make(map[string]string, len(m.Variables))
 	for name, value := range m.Variables {
 		moved.Variables[name] = r.path(value)
