@@ -14,7 +14,7 @@ func (m *Module) Relocate(prefix string) *Module {
 	if !known {
 		own = m.impliedPrefix()
 	}
-	r := relocation{from: strings.TrimRight(path.Clean("/"+own), "/"), to: prefix, known: known || own != ""}
+	r := relocation{from: strings.TrimRight(path.Clean("/"+own), "/"), to: prefix, known: known || own != "", unmark: m.unmark}
 	moved := *m
 	moved.Cflags = r.arguments(m.Cflags)
 	moved.CflagsPrivate = r.arguments(m.CflagsPrivate)
@@ -22,6 +22,9 @@ func (m *Module) Relocate(prefix string) *Module {
 	moved.LibsPrivate = r.arguments(LinkerFlags(m.LibsPrivate))
 	moved.Variables = make(map[string]string, len(m.Variables))
 	for name, value := range m.Variables {
+		if !strings.HasPrefix(value, prefix) {
+			value = m.unmark(value)
+		}
 		moved.Variables[name] = r.path(value)
 	}
 	return &moved
@@ -50,12 +53,16 @@ func (m *Module) impliedPrefix() string {
 }
 
 type relocation struct {
-	from  string // cleaned, without a slash at the end: "" is the root directory
-	to    string
-	known bool // whether from is
+	from   string // cleaned, without a slash at the end: "" is the root directory
+	to     string
+	known  bool                // whether from is
+	unmark func(string) string // for what is no path
 }
 
 func (r relocation) path(file string) string {
+	if r.to != "" && strings.HasPrefix(file, r.to+`\`) {
+		file = strings.ReplaceAll(file, `\`, "/") // as Windows reads it
+	}
 	// A prefix relative to ${pcfiledir} is in its new place already.
 	moved := r.to != "" && (file == r.to || strings.HasPrefix(file, r.to+"/"))
 	switch {
@@ -90,7 +97,7 @@ func (r relocation) argument(argument string) string {
 		}
 	}
 	if strings.HasPrefix(argument, "-D") {
-		return argument
+		return r.unmark(argument)
 	}
 	if i := strings.LastIndexAny(argument, "=,"); i >= 0 {
 		return argument[:i+1] + r.path(argument[i+1:])
