@@ -39,7 +39,7 @@ func TestAnAliasOfTheProjectIsLinkedAsTheProjectAsks(t *testing.T) {
 	if err := os.WriteFile("ocipkg.toml", []byte("[dependencies]\na = { image = \""+strings.TrimSuffix(name, ":1")+"\", tag = \"1\", shared = true }\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := client.Link(ctx, []string{name}, ocipkg.LinkOptions{}); err == nil || !strings.Contains(err.Error(), "--shared") {
+	if _, err := client.Link(ctx, []string{name}, ocipkg.LinkOptions{}); err == nil || !strings.Contains(err.Error(), "--shared") || strings.Count(err.Error(), "link "+name) != 1 {
 		t.Errorf("static, of a package with shared libraries only: %v", err)
 	}
 	flags, err := client.Link(ctx, []string{"a"}, ocipkg.LinkOptions{})

@@ -74,7 +74,7 @@ func isLibraryOption(word string) bool {
 var producerFlags = []string{
 	"-O", "-O0", "-O1", "-O2", "-O3", "-Os", "-Oz", "-Og", "-Ofast", "-w", "-W", "-Wall", "-Wextra", "-Werror", "-Werror=*", "-Wno-*",
 	"-g", "-g0", "-g1", "-g2", "-g3", "-ggdb*", "-gdwarf*", "-gsplit-dwarf", "-gz*", "-gline-tables-only", "-grecord-gcc-switches",
-	"-gno-*", "-frecord-gcc-switches", "-ffile-prefix-map=*", "-fdebug-prefix-map=*", "-fmacro-prefix-map=*", "-fdiagnostics-*",
+	"-gno-*", "-frecord-gcc-switches", "-ffile-prefix-map=*", "-fdebug-prefix-map=*", "-fmacro-prefix-map=*", "-fdiagnostics-color=*",
 	"-pipe", "-s", "-pie", "-no-pie", "-flto", "-flto=*", "-fno-lto", "-flto-partition=*", "-ffat-lto-objects",
 	"-fno-fat-lto-objects", "-fuse-linker-plugin", "-fwrapv", "-ffunction-sections", "-fdata-sections",
 	"-fstack-protector*", "-fno-stack-protector", "-fstack-clash-protection", "-fno-stack-clash-protection", "-fcf-protection*",
