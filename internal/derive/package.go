@@ -55,6 +55,9 @@ func Package(fsys fs.FS, opts Options) (*cps.Package, error) {
 	if p == nil || !slices.ContainsFunc(slices.Collect(maps.Values(p.Components)), (*cps.Component).Linkable) {
 		return nil, nil
 	}
+	if err := d.completeSonames(); err != nil {
+		return nil, err
+	}
 	d.finish()
 	if err := p.Validate(); err != nil {
 		return nil, fmt.Errorf("derive the link description of %s: %w", p.Name, err)

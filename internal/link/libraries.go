@@ -116,6 +116,9 @@ func (c *collector) linkLibrary(item cps.Item, args []string) (Library, error) {
 	}
 	l := c.library(p, item.Component, kind, entry)
 	l.runtimeDir, l.runtimeFile = dirname(l.Path), l.Path
+	if dir := p.viewOf(kind, entry); kind == Shared && dir != "" {
+		l.runtimeDir = dir
+	}
 	return l, nil
 }
 
@@ -154,19 +157,20 @@ func (c *collector) linkFlag(item cps.Item, args []string) (Library, error) {
 // library decides how a library of a package is given: by name and directory where the linker then finds that file
 // and no other, else by its path.
 func (c *collector) library(p *Package, component string, kind Kind, file string) Library {
+	view := p.viewOf(kind, file)
 	file = p.place(file)
 	l := Library{Kind: kind, Name: cps.LibraryName(file), Path: file, Package: p.Name, Component: component}
 	static, shared := kinds(p)
 	plain := plainName(l, c.opts)
 	switch {
-	case kind == Shared && p.SharedView != "" && nameable(l.Name) && (static || !plain):
-		l.Dir = p.SharedView
+	case kind == Shared && view != "" && nameable(l.Name) && (static || !plain):
+		l.Dir = view
 	case kind == Shared && plain:
 		l.Dir = dirname(file)
 	case kind == Static && plain && !shared:
 		l.Dir = dirname(file)
 	case kind == Static && plain:
-		l.Dir = p.StaticView // none: by path, since -l would take the shared one beside it
+		l.Dir = view // none: by path, since -l would take the shared one beside it
 	}
 	return l
 }
