@@ -34,14 +34,20 @@ type libraries struct {
 // indexLibraries looks for libraries where packages have them: in lib, lib64, their multiarch directories, for DLLs in
 // bin, and at the top, where earlier versions of ocipkg put them.
 func (d *derivation) indexLibraries() error {
-	d.libraries = &libraries{aliases: map[string]*library{}, sonames: map[string]*library{}}
 	dirs, err := d.libraryDirs()
 	if err != nil {
 		return err
 	}
+	_, err = d.index(dirs...)
+	return err
+}
+
+// index looks for libraries in dirs, and makes the index the derivation's.
+func (d *derivation) index(dirs ...string) (*libraries, error) {
+	d.libraries = &libraries{aliases: map[string]*library{}, sonames: map[string]*library{}}
 	for _, dir := range dirs {
 		if err := d.indexDirectory(dir); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	d.pairDLLs()
@@ -51,7 +57,7 @@ func (d *derivation) indexLibraries() error {
 			d.libraries.sonames[strings.ToLower(soname)] = l
 		}
 	}
-	return nil
+	return d.libraries, nil
 }
 
 // libraryDirs gives the directories without those that are links to an earlier one.

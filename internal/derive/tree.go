@@ -79,7 +79,8 @@ func (t *tree) isFile(name string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
-// list gives the names in a directory, sorted; none when it is not there.
+// list gives the names in a directory, sorted; none when it is not there. Hidden files are nothing to link, such as the ._libz.a
+// in which macOS keeps a file's attributes.
 func (t *tree) list(dir string) ([]string, error) {
 	resolved, info, err := t.resolve(dir)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir() {
@@ -94,7 +95,9 @@ func (t *tree) list(dir string) ([]string, error) {
 	}
 	var names []string
 	for _, e := range entries {
-		names = append(names, e.Name())
+		if !strings.HasPrefix(e.Name(), ".") {
+			names = append(names, e.Name())
+		}
 	}
 	slices.Sort(names)
 	return names, nil
