@@ -50,9 +50,17 @@ type LinkOptions struct {
 func (c *Client) Link(ctx context.Context, names []string, options LinkOptions) (string, error) {
 	out, err := c.link(ctx, names, options)
 	if err != nil {
-		return "", fmt.Errorf("link %s: %w", strings.Join(names, " "), err)
+		return "", inLink(strings.Join(names, " "), err)
 	}
 	return out, nil
+}
+
+// inLink says of an error what was linked, unless it does so itself: those of package link name the package.
+func inLink(names string, err error) error {
+	if action := "link " + names; !strings.HasPrefix(err.Error(), action+":") && !strings.HasPrefix(err.Error(), action+" ") {
+		return fmt.Errorf("%s: %w", action, err)
+	}
+	return err
 }
 
 func (c *Client) link(ctx context.Context, names []string, options LinkOptions) (string, error) {

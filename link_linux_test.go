@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -39,12 +41,59 @@ func TestAnAliasOfTheProjectIsLinkedAsTheProjectAsks(t *testing.T) {
 	if err := os.WriteFile("ocipkg.toml", []byte("[dependencies]\na = { image = \""+strings.TrimSuffix(name, ":1")+"\", tag = \"1\", shared = true }\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := client.Link(ctx, []string{name}, ocipkg.LinkOptions{}); err == nil || !strings.Contains(err.Error(), "--shared") {
+	if _, err := client.Link(ctx, []string{name}, ocipkg.LinkOptions{}); err == nil || !strings.Contains(err.Error(), "--shared") || strings.Count(err.Error(), "link "+name) != 1 {
 		t.Errorf("static, of a package with shared libraries only: %v", err)
 	}
 	flags, err := client.Link(ctx, []string{"a"}, ocipkg.LinkOptions{})
 	if err != nil || !strings.Contains(flags, "-rpath") {
 		t.Errorf("by the alias: %q, %v", flags, err)
+	}
+}
+
+func TestAProgramStartsWhateverNamesASharedLibraryLacks(t *testing.T) {
+	for name, c := range map[string]struct{ file, description string }{
+		"a soname that no file has":     {"libone.so", ""},
+		"a runtime file alone":          {"libone.so.1.2", ""},
+		"described by a .pc file":       {"libone.so", "Libs: -L${prefix}/lib -lone"},
+		"beside another in a .pc file":  {"libone.so", "Libs: -L${prefix}/lib -ltwo -lone"},
+		"described by a CPS document":   {"libone.so", `{"name": "one", "cps_version": "0.13.0", "cps_path": "@prefix@/cps", "components": {"one": {"type": "dylib", "location": "@prefix@/lib/libone.so"}}}`},
+		"another directory than a link": {"../lib64/libone.so.1", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx := context.Background()
+			dir := tempDir()
+			lib := filepath.Join(dir, "lib")
+			writeFile(t, lib, "one.c", "int one(void) { return 1; }\n")
+			writeFile(t, lib, "two.c", "int two(void) { return 2; }\n")
+			writeFile(t, filepath.Join(dir, "lib64"), "README", "\n")
+			cc(t, lib, "-shared", "-fPIC", "-o", c.file, "-Wl,-soname,libone.so.1", "one.c")
+			switch {
+			case strings.HasPrefix(c.file, ".."):
+				if err := os.Symlink(c.file, filepath.Join(lib, "libone.so")); err != nil {
+					t.Fatal(err)
+				}
+			case strings.HasPrefix(c.description, "{"):
+				writeFile(t, filepath.Join(dir, "cps"), "one.cps", c.description)
+			case c.description != "":
+				cc(t, lib, "-shared", "-fPIC", "-o", "libtwo.so", "-Wl,-soname,libtwo.so", "two.c")
+				writeFile(t, lib, "pkgconfig/one.pc", "prefix=/nowhere\nName: one\nDescription: one\nVersion: 1\n"+c.description+"\n")
+			}
+			client, name := inStore(t, dir, "")
+			flags, err := client.Link(ctx, []string{name}, ocipkg.LinkOptions{Shared: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			work := tempDir()
+			writeFile(t, work, "main.c", "int one(void); int main(void) { return one() != 1; }\n")
+			cc(t, work, append([]string{"main.c", "-o", "main"}, strings.Fields(flags)...)...)
+			if out, err := exec.Command(filepath.Join(work, "main")).CombinedOutput(); err != nil {
+				t.Errorf("linked with %s: %v: %s", flags, err, out)
+			}
+			bundled, err := client.Bundle(ctx, filepath.Join(work, "lib"), []string{name}, ocipkg.BundleOptions{})
+			if err != nil || !slices.Contains(bundled, filepath.Join(work, "lib", "libone.so.1")) {
+				t.Errorf("bundled: %q, %v", bundled, err)
+			}
+		})
 	}
 }
 

@@ -15,15 +15,15 @@ type ViewEntry struct {
 }
 
 // Views lists the links that make two directories, each with the libraries of one kind, sorted by name: for each
-// library the name that -l looks for, for shared ones also the name that programs ask for at run time. Libraries outside of the
-// package are not in it. Names and targets are as the document has them: check them before making anything.
+// library the name that -l looks for, for shared ones also the name that programs ask for at run time. Of two libraries of one
+// name the first is in it, and that of a configuration for debugging the last. Libraries outside of the package are not in it. Names and targets are as the document has them: check them before making anything.
 func (p *Package) Views() (static, shared []ViewEntry) {
 	views := map[string]map[string]string{Archive: {}, Dylib: {}}
 	for _, name := range slices.Sorted(maps.Keys(p.Components)) {
 		c := p.Components[name]
 		attributes := []*Attributes{&c.Attributes}
-		for _, configuration := range slices.Sorted(maps.Keys(c.Configurations)) {
-			attributes = append(attributes, c.Configurations[configuration])
+		for _, configuration := range p.byPreference(c) {
+			attributes = append(attributes, c.effective(configuration))
 		}
 		for _, a := range attributes {
 			addLibrary(views[c.Type], c.Type, a)
@@ -37,6 +37,23 @@ func (p *Package) Views() (static, shared []ViewEntry) {
 		}
 	}
 	return entries(views[Archive]), entries(views[Dylib])
+}
+
+// byPreference lists the configurations of a component in the package's own order, then by name, those for debugging last.
+func (p *Package) byPreference(c *Component) []string {
+	rank := func(name string) int {
+		i := slices.IndexFunc(p.Configurations, func(other string) bool { return strings.EqualFold(name, other) })
+		switch {
+		case strings.EqualFold(name, "debug"):
+			return len(p.Configurations) + 1
+		case i < 0:
+			return len(p.Configurations)
+		}
+		return i
+	}
+	names := sortedKeys(c.Configurations)
+	slices.SortStableFunc(names, func(a, b string) int { return rank(a) - rank(b) })
+	return names
 }
 
 func addLibrary(view map[string]string, kind string, a *Attributes) {
@@ -59,7 +76,9 @@ func addLibrary(view map[string]string, kind string, a *Attributes) {
 	}
 	if dev, ok := strings.CutPrefix(a.LinkLocation, PrefixMarker+"/"); ok {
 		link(path.Base(dev), dev)
-	} else if strings.Contains(path.Base(file), ".so.") {
+		file = dev
+	}
+	if strings.Contains(path.Base(file), ".so.") {
 		link("lib"+LibraryName(file)+".so", file)
 	}
 }

@@ -77,6 +77,7 @@ func TestEachLibraryOfATreeIsAComponent(t *testing.T) {
 		"a multiarch directory": {files("lib/x86_64-linux-gnu/libz.a"), "z=lib/x86_64-linux-gnu/libz.a", "z"},
 		"lib64 as a link":       {files("lib/libz.a", "lib64 -> lib"), "z=lib/libz.a", "z"},
 		"links to one file":     {files("lib/libpng16.a", "lib/libpng.a -> libpng16.a"), "png16=lib/libpng16.a", "png16"},
+		"hidden files":          {files("lib/libz.a", "lib/._libz.a", "lib/._libx.so", "lib/.libhidden.a", "lib/pkgconfig/._z.pc", "lib/cps/._z.cps"), "z=lib/libz.a", "z"},
 		"versions of a dylib":   {files("lib/libz.dylib -> libz.1.dylib", "lib/libz.1.dylib -> libz.1.3.dylib", "lib/libz.1.3.dylib"), "z=lib/libz.dylib", "z"},
 		"versions of a so":      {files("lib/libz.so.1", "lib/libz.so.1.10", "lib/libz.so.1.9"), "z=lib/libz.so.1.10", "z"},
 		"in two directories":    {files("lib/libz.a", "lib64/libz.so"), "z-shared=lib64/libz.so z-static=lib/libz.a", "z"},
@@ -104,6 +105,34 @@ func importLibrary(dll string) string {
 	member := "\x00\x00\xff\xff\x00\x00\x64\x86\x00\x00\x00\x00" + string([]byte{byte(len(data)), 0, 0, 0}) + "\x00\x00\x04\x00" + data
 	member += strings.Repeat("\n", len(member)%2)
 	return archive + fmt.Sprintf("%-16s%-12d%-6d%-6d%-8o%-10d`\n", dll+"/", 0, 0, 0, 0o644, len(member)) + member
+}
+
+func TestLibrariesForDebuggingAreAnotherConfiguration(t *testing.T) {
+	pc := "prefix=${pcfiledir}/../..\nName: z\nDescription: z\nVersion: 1\nLibs: -L${prefix}/lib -lz"
+	fsys := files("lib/libz.a", "lib/libm1.a", "debug/lib/libzd.a", "debug/lib/libm1.a", "debug/lib/libother.a", "lib/libx.so", "debug/lib/libx.so", "lib/libonly.a")
+	add(fsys, "lib/pkgconfig/z.pc", pc+" -lm1\n")
+	add(fsys, "debug/lib/pkgconfig/z.pc", pc+"d -lm1\n")
+	add(fsys, "debug/lib/pkgconfig/y.pc", pc+"d\n")
+	var warnings []string
+	p := derive(t, fsys, Options{Warn: func(text string) { warnings = append(warnings, text) }})
+	if got := strings.Join(locations(p), " "); got != "only=lib/libonly.a x=lib/libx.so z=lib/libz.a" {
+		t.Errorf("the components are %s", got)
+	}
+	for name, want := range map[string]string{"z": "@prefix@/debug/lib/libzd.a @prefix@/debug/lib/libm1.a", "x": "@prefix@/debug/lib/libx.so", "only": ""} {
+		got := ""
+		if debug := p.Components[name].Configurations["debug"]; debug != nil {
+			got = strings.Join(append([]string{debug.Location}, debug.LinkLibraries...), " ")
+		}
+		if got != want {
+			t.Errorf("%s for debugging: got %q, want %q", name, got, want)
+		}
+		if c := p.Components[name]; c.Configurations != nil && p.Choose(c) != "release" {
+			t.Errorf("%s is linked for %s", name, p.Choose(c))
+		}
+	}
+	if len(warnings) != 1 || !strings.Contains(warnings[0], "(other)") {
+		t.Errorf("warned of %q", warnings)
+	}
 }
 
 func TestADLLIsLinkedByItsImportLibrary(t *testing.T) {

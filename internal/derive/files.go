@@ -50,13 +50,21 @@ func (d *derivation) fromFiles() error {
 	return nil
 }
 
-// described is the set of files in the tree that a component has already.
+// described is the set of files in the tree that a component has already. Where a component links beside itself a library
+// that programs ask for by a name which no file has, only one of the library's own can say so.
 func (d *derivation) described() map[string]bool {
 	files := map[string]bool{}
+	add := func(file string) {
+		if name, ok := unmarked(file); ok {
+			files[name] = true
+		}
+	}
 	for _, c := range d.result.Components {
-		for _, file := range append([]string{c.Location, c.LinkLocation}, c.LinkLibraries...) {
-			if name, ok := unmarked(file); ok {
-				files[name] = true
+		add(c.Location)
+		add(c.LinkLocation)
+		for _, file := range c.LinkLibraries {
+			if !slices.ContainsFunc(d.libraries.list, func(l *library) bool { return l.soname != "" && marked(l.link) == file }) {
+				add(file)
 			}
 		}
 	}

@@ -34,14 +34,20 @@ type libraries struct {
 // indexLibraries looks for libraries where packages have them: in lib, lib64, their multiarch directories, for DLLs in
 // bin, and at the top, where earlier versions of ocipkg put them.
 func (d *derivation) indexLibraries() error {
-	d.libraries = &libraries{aliases: map[string]*library{}, sonames: map[string]*library{}}
 	dirs, err := d.libraryDirs()
 	if err != nil {
 		return err
 	}
+	_, err = d.index(dirs...)
+	return err
+}
+
+// index looks for libraries in dirs, and makes the index the derivation's.
+func (d *derivation) index(dirs ...string) (*libraries, error) {
+	d.libraries = &libraries{aliases: map[string]*library{}, sonames: map[string]*library{}}
 	for _, dir := range dirs {
 		if err := d.indexDirectory(dir); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	d.pairDLLs()
@@ -51,7 +57,7 @@ func (d *derivation) indexLibraries() error {
 			d.libraries.sonames[strings.ToLower(soname)] = l
 		}
 	}
-	return nil
+	return d.libraries, nil
 }
 
 // libraryDirs gives the directories without those that are links to an earlier one.
@@ -177,7 +183,7 @@ func (d *derivation) addShared(l *library, files []string) (err error) {
 	if l.shared == nil || l.shared.Soname == "" {
 		return nil
 	}
-	soname := path.Base(strings.ReplaceAll(l.shared.Soname, `\`, "/"))
+	soname := sonameOf(l.shared)
 	imported := l.shared.Kind == binfmt.KindImportLibrary
 	switch inTree := path.Join(l.dir, soname); {
 	case d.tree.isFile(inTree):
@@ -189,6 +195,42 @@ func (d *derivation) addShared(l *library, files []string) (err error) {
 		l.shared, err = d.inspect(l.runtime)
 	}
 	return err
+}
+
+// sonameOf is the name of the file that programs ask for, by whatever path.
+func sonameOf(f *binfmt.File) string {
+	return path.Base(strings.ReplaceAll(f.Soname, `\`, "/"))
+}
+
+// completeSonames notes what programs ask for where a description does not say it and no file beside the library has that
+// name: so a directory of links can have it.
+func (d *derivation) completeSonames() error {
+	for _, c := range d.result.Components {
+		if c.Type != cps.Dylib {
+			continue
+		}
+		all := []*cps.Attributes{&c.Attributes}
+		for _, a := range c.Configurations {
+			all = append(all, a)
+		}
+		for _, a := range all {
+			file, ok := unmarked(a.Location)
+			if !ok || a.Soname != "" || !d.tree.isFile(file) {
+				continue
+			}
+			f, err := d.inspect(file)
+			if err != nil {
+				return err
+			}
+			if f == nil || f.Soname == "" || f.Kind == binfmt.KindImportLibrary {
+				continue
+			}
+			if soname := sonameOf(f); soname != path.Base(file) && !d.tree.isFile(path.Join(path.Dir(file), soname)) {
+				a.Soname = soname
+			}
+		}
+	}
+	return nil
 }
 
 // linkName is the name among a shared library's that a linker looks for: the one without a version, the import library
@@ -331,6 +373,10 @@ func (d *derivation) joinKinds() {
 			first[l.name] = l
 		case other.archive == "" && l.runtime == "":
 			other.archive, other.static = l.archive, l.static
+			return true
+		case other.shared == nil && other.archive == "" && l.shared != nil && l.archive == "" && other.link != "":
+			// A linker script whose library is elsewhere.
+			other.runtime, other.soname, other.shared = l.runtime, l.soname, l.shared
 			return true
 		case other.runtime == "" && l.archive == "":
 			other.runtime, other.link, other.soname, other.shared = l.runtime, l.link, l.soname, l.shared

@@ -107,7 +107,7 @@ func (d *derivation) readModule(file string) (*module, error) {
 	if err != nil {
 		return nil, err
 	}
-	evaluated, err := parsed.Evaluate(map[string]string{"pcfiledir": marked(path.Dir(file))})
+	evaluated, err := parsed.EvaluateAt(cps.PrefixMarker, map[string]string{"pcfiledir": marked(path.Dir(file))})
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +116,7 @@ func (d *derivation) readModule(file string) (*module, error) {
 			return nil, fmt.Errorf("read %s: %w", file, err)
 		}
 	}
-	return &module{Module: evaluated.Relocate(cps.PrefixMarker)}, nil
+	return &module{Module: evaluated}, nil
 }
 
 // indexSearchPath indexes the directories of the tree that a module searches beside the usual ones.

@@ -43,7 +43,7 @@ type Options struct {
 // .cps files are [*cps.Error], of .pc files [*pkgconf.Error]; others are those of fsys.
 func Package(fsys fs.FS, opts Options) (*cps.Package, error) {
 	d := derivation{tree: newTree(fsys), opts: opts}
-	for _, step := range []func() error{d.indexLibraries, d.fromDocument, d.fromModules, d.fromFiles} {
+	for _, step := range []func() error{d.indexLibraries, d.fromDocument, d.fromModules, d.fromFiles, d.fromDebug} {
 		if err := step(); err != nil {
 			return nil, err
 		}
@@ -54,6 +54,9 @@ func Package(fsys fs.FS, opts Options) (*cps.Package, error) {
 	p := d.result
 	if p == nil || !slices.ContainsFunc(slices.Collect(maps.Values(p.Components)), (*cps.Component).Linkable) {
 		return nil, nil
+	}
+	if err := d.completeSonames(); err != nil {
+		return nil, err
 	}
 	d.finish()
 	if err := p.Validate(); err != nil {

@@ -87,7 +87,8 @@ func (t *tree) same(a, b string) bool {
 	return errX == nil && errY == nil && x == y
 }
 
-// list gives the names in a directory, sorted; none when it is not there.
+// list gives the names in a directory, sorted; none when it is not there. Hidden files are nothing to link, such as the ._libz.a
+// in which macOS keeps a file's attributes.
 func (t *tree) list(dir string) ([]string, error) {
 	entries, err := t.entries(dir)
 	var names []string
@@ -119,7 +120,8 @@ func (t *tree) entries(dir string) ([]fs.DirEntry, error) {
 	if err != nil {
 		return nil, err
 	}
-	return fs.ReadDir(t.fsys, resolved)
+	entries, err := fs.ReadDir(t.fsys, resolved)
+	return slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return strings.HasPrefix(e.Name(), ".") }), err
 }
 
 // read gives the bytes of a file of at most limit bytes.

@@ -140,8 +140,7 @@ func (in *installer) describe(staging string, root *os.Root, pkg *artifact.Packa
 			return fmt.Errorf("find out how it is linked: %w", err)
 		}
 	}
-	var err error
-	if link.Views, err = makeViews(staging, link.CPS, files); err != nil {
+	if err := makeViews(staging, &link, files); err != nil {
 		return err
 	}
 	doc := filesDoc{}
@@ -209,44 +208,50 @@ func ReadContents(from *store.Store, of string) (*Contents, error) {
 	if sum, err := sumWithout("bootID", raw); err != nil || link.Version != store.LinkVersion || doc.Link != "" && sum != doc.Link {
 		return nil, damaged("link.json", errors.New("it is not what was written"))
 	}
-	if link.Views && link.CPS != nil {
+	if (link.Views || link.SharedView) && link.CPS != nil {
 		c.Static, c.Shared = viewLinks(link.CPS, c.Files)
 	}
 	return c, nil
 }
 
-// viewLinks gives the links in the directories static/ and shared/; none when a
-// package has not libraries of both kinds.
+// viewLinks gives the links in the directories static/ and shared/: both when a
+// package has libraries of both kinds, and shared/ alone when a shared library is
+// not in its directory under all the names by which linkers and programs ask for
+// it.
 func viewLinks(document *cps.Package, files []layer.File) (static, shared []cps.ViewEntry) {
+	tree := layer.FS(files)
+	missing := func(name string) bool {
+		info, err := fs.Stat(tree, name)
+		return err != nil || !info.Mode().IsRegular()
+	}
+	unknown := func(l cps.ViewEntry) bool { return missing(l.Target) }
 	static, shared = document.Views()
-	if len(static) == 0 || len(shared) == 0 {
-		return nil, nil
+	both := len(static) > 0 && len(shared) > 0
+	static, shared = slices.DeleteFunc(static, unknown), slices.DeleteFunc(shared, unknown)
+	switch {
+	case both:
+		return static, shared
+	case slices.ContainsFunc(shared, func(l cps.ViewEntry) bool { return missing(path.Join(path.Dir(l.Target), l.Name)) }):
+		return nil, shared
 	}
-	known := map[string]bool{}
-	for _, l := range slices.Concat(static, shared) {
-		known[l.Target] = false
-	}
-	for _, f := range files {
-		if _, ok := known[f.Path]; ok {
-			known[f.Path] = true
-		}
-	}
-	unknown := func(l cps.ViewEntry) bool { return !known[l.Target] }
-	return slices.DeleteFunc(static, unknown), slices.DeleteFunc(shared, unknown)
+	return nil, nil
 }
 
-// makeViews gives a package that has libraries of both kinds the directories
-// static/ and shared/, with links to those of one kind in each, and tells
-// whether it did: beside its twin libz.so, -lz never finds libz.a.
-func makeViews(staging string, document *cps.Package, files []layer.File) (bool, error) {
-	if document == nil {
-		return false, nil
+// makeViews gives a package the directories of [viewLinks], and notes which:
+// beside its twin libz.so, -lz never finds libz.a.
+func makeViews(staging string, link *store.Link, files []layer.File) error {
+	if link.CPS == nil {
+		return nil
 	}
-	static, shared := viewLinks(document, files)
-	if static == nil || shared == nil {
-		return false, nil
+	static, shared := viewLinks(link.CPS, files)
+	if static != nil && shared != nil {
+		link.Views = true
+		return errors.Join(makeView(staging, "static", static), makeView(staging, "shared", shared))
 	}
-	return true, errors.Join(makeView(staging, "static", static), makeView(staging, "shared", shared))
+	if link.SharedView = shared != nil; link.SharedView {
+		return makeView(staging, "shared", shared)
+	}
+	return nil
 }
 
 // makeView makes one of the directories. The document is the package's own
@@ -268,12 +273,31 @@ func makeView(staging, view string, links []cps.ViewEntry) error {
 }
 
 // linkInto links to a file of the tree: by a relative symbolic link, or, where
-// that takes a privilege, by a hard one.
+// that takes a privilege, by a hard one, or a copy where there are none.
 func linkInto(name, staging, at string) error {
 	if runtime.GOOS != "windows" {
 		return os.Symlink(path.Join("..", "root", at), name)
 	}
-	return os.Link(filepath.Join(staging, "root", filepath.FromSlash(at)), name)
+	return linkOrCopy(filepath.Join(staging, "root", filepath.FromSlash(at)), name)
+}
+
+var hardLink = os.Link // replaced to see what comes of a file system without links
+
+func linkOrCopy(file, name string) error {
+	if hardLink(file, name) == nil {
+		return nil
+	}
+	from, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	to, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o444)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(to, from)
+	return errors.Join(err, to.Close())
 }
 
 // place moves a package from tmp/ to where it belongs. One that is there is

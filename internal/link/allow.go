@@ -20,6 +20,9 @@ type FlagError struct {
 }
 
 func (e *FlagError) Error() string {
+	if strings.IndexAny(e.Flag, "-/") != 0 && !pkgconf.LibraryPath(e.Flag) {
+		return fmt.Sprintf("link %s: its component %q has %q among its flags, which is neither a flag nor a library; a path with a blank in it that is not quoted comes apart: have its author correct that", e.Package, e.Component, e.Flag)
+	}
 	text := fmt.Sprintf("link %s: its component %q asks for %q, which is not on the list of harmless flags with paths in the package", e.Package, e.Component, e.Flag)
 	if strings.ContainsFunc(e.Flag, func(r rune) bool { return !unicode.IsPrint(r) && r != '\t' }) { // no terminal would show it as it is
 		return text + ": have its author correct that"
@@ -39,6 +42,7 @@ const (
 	macro            // a name that the preprocessor knows
 	definition       // NAME or NAME=TEXT
 	directory        // one of the package
+	searched         // such a directory, in a list with colons between
 )
 
 func (v value) fits(text string) bool {
@@ -60,6 +64,8 @@ func (v value) fits(text string) bool {
 		return identifier(name) && !active(text)
 	case directory:
 		return strings.HasPrefix(text, cps.PrefixMarker) && inside(text)
+	case searched: // what stands behind a colon would be a directory of its own, and nothing the working directory
+		return directory.fits(text) && !strings.Contains(text, ":")
 	}
 	return false
 }
@@ -75,13 +81,13 @@ var compileFlags = allowlist{
 		"-mno-ms-bitfields", "-marm", "-mthumb", "-mavx", "-maes", "-msse", "-mssse", "-fexceptions", "-fno-exceptions", "-frtti",
 		"-fno-rtti", "-fPIC", "-fpic", "-fPIE", "-fpie", "-fno-pic", "-fno-pie", "-fopenmp", "-fno-openmp", "-fopenmp-simd",
 		"-fcommon", "-fno-common", "-fstrict-aliasing", "-fno-strict-aliasing", "-fomit-frame-pointer", "-fno-omit-frame-pointer",
-		"-flto", "-fno-lto", "-ffat-lto-objects", "-fno-fat-lto-objects", "-fsigned-char", "-funsigned-char", "-fblocks",
+		"-fsigned-char", "-funsigned-char", "-fblocks",
 		"-fobjc-arc", "-fplt", "-fno-plt", "-ffast-math", "-fno-fast-math", "-fvisibility-inlines-hidden",
 	},
 	level: {"-O"},
 	word: {
 		"-W", "-std=", "--std=", "-stdlib=", "--stdlib=", "-fvisibility=", "-ftls-model=", "-march=", "-mcpu=", "-mtune=",
-		"-mabi=", "-mfpu=", "-mfloat-abi=", "-msse", "-mssse", "-mavx", "-maes", "-mcmodel=", "-mmacosx-version-min=",
+		"-mabi=", "-mfpu=", "-mfloat-abi=", "-mfpmath=", "-msse", "-mssse", "-mavx", "-maes", "-mcmodel=", "-mmacosx-version-min=",
 		"-miphoneos-version-min=", "-arch",
 	},
 	words:      {"-fsanitize="},
@@ -91,25 +97,28 @@ var compileFlags = allowlist{
 	directory:  {"-I", "-F", "-isystem"},
 }
 
+// linkFlags has the linker's options one by one: those that stand in one argument are each looked up.
 var linkFlags = allowlist{
 	nothing: {
 		"-pthread", "-rdynamic", "-static-libgcc", "-static-libstdc++", "-mthreads", "-mwindows", "-m32", "-m64", "-fopenmp", "-fPIC",
-		"-fpic", "-fPIE", "-fpie", "-pie", "-no-pie", "-flto", "-fno-lto", "-ObjC",
-		"-Wl,--as-needed", "-Wl,--no-as-needed", "-Wl,-Bstatic", "-Wl,-Bdynamic", "-Wl,--start-group", "-Wl,--end-group", "-Wl,--whole-archive", "-Wl,--no-whole-archive",
-		"-Wl,--push-state", "-Wl,--pop-state", "-Wl,--export-dynamic", "-Wl,-export-dynamic", "-Wl,-E", "-Wl,--no-undefined",
-		"-Wl,--allow-shlib-undefined", "-Wl,--no-allow-shlib-undefined", "-Wl,--enable-new-dtags", disableNewDtags,
-		"-Wl,-z,relro", "-Wl,-z,now", "-Wl,-z,noexecstack", "-Wl,-z,relro,-z,now", "-Wl,-search_paths_first",
-		"-Wl,-headerpad_max_install_names", "-Wl,-Bsymbolic-functions", "-Wl,--warn-common",
+		"-fpic", "-fPIE", "-fpie", "-ObjC",
+		"-Wl,--as-needed", "-Wl,--no-as-needed", "-Wl,-Bstatic", "-Wl,-Bdynamic", "-Wl,--start-group", "-Wl,--end-group",
+		"-Wl,--whole-archive", "-Wl,--no-whole-archive", "-Wl,--push-state", "-Wl,--pop-state",
+		"-Wl,--export-dynamic", "-Wl,-export-dynamic", "-Wl,-export_dynamic", "-Wl,-E",
+		"-Wl,--allow-shlib-undefined", "-Wl,--no-allow-shlib-undefined", disableNewDtags,
+		"-Wl,-z,relro", "-Wl,-z,norelro", "-Wl,-z,now", "-Wl,-z,lazy", "-Wl,-z,noexecstack", "-Wl,-z,nodelete",
+		"-Wl,-search_paths_first", "-Wl,-undefined,dynamic_lookup",
 	},
-	level: {"-O", "-Wl,-O"},
 	word: {
 		"-stdlib=", "--stdlib=", "-march=", "-mcpu=", "-mtune=", "-mabi=", "-mfpu=", "-mfloat-abi=", "-mmacosx-version-min=",
-		"-miphoneos-version-min=", "-Wl,--hash-style=", "-Wl,--subsystem,", "-Wl,-subsystem,", "-arch",
+		"-miphoneos-version-min=", "-Wl,--subsystem,", "-Wl,-subsystem,", "-arch",
 	},
-	words: {"-fsanitize="},
-	name:  {"-l", "-framework", "-Wl,-framework,"},
-	directory: {
-		"-L", "-F", "-Wl,-rpath,", "-Wl,-rpath=", "-Wl,--rpath,", "-Wl,--rpath=", "-Wl,-rpath-link,", "-Wl,-rpath-link=",
+	words:     {"-fsanitize="},
+	name:      {"-l", "-framework", "-Wl,-framework,"},
+	directory: {"-L", "-F"},
+	searched: {
+		"-Wl,-rpath,", "-Wl,-rpath=", "-Wl,--rpath,", "-Wl,--rpath=", "-Wl,-rpath-link,", "-Wl,-rpath-link=", "-Wl,--rpath-link,",
+		"-Wl,--rpath-link=",
 	},
 }
 
@@ -170,7 +179,7 @@ func (a allowlist) allows(args []string) bool {
 // checkCompile refuses a flag, or a flag and its argument, for the compiler that is neither on the list nor among those that the
 // user allows. It is as the package has it, before its directory is put in.
 func (c *collector) checkCompile(item cps.Item, args []string) error {
-	ok := compileFlags.allows(args)
+	ok := compileFlags.allows(args) || pkgconf.Harmless(args)
 	if text, isFlag := msvcFlag(args); isFlag && c.opts.Env == "msvc" {
 		ok = ok || msvcCompileFlags.allows([]string{text})
 	}
@@ -179,7 +188,10 @@ func (c *collector) checkCompile(item cps.Item, args []string) error {
 
 // checkLink is checkCompile for the linker, among whose flags there may be libraries of the package.
 func (c *collector) checkLink(item cps.Item, args []string) error {
-	ok := linkFlags.allows(args) || len(args) == 1 && directory.fits(args[0]) && pkgconf.LibraryPath(args[0])
+	ok := !slices.ContainsFunc(group(pkgconf.LinkerFlags(args)), func(args []string) bool {
+		library := len(args) == 1 && directory.fits(args[0]) && pkgconf.LibraryPath(args[0])
+		return !library && !linkFlags.allows(args) && !pkgconf.Harmless(args)
+	})
 	if text, isFlag := msvcFlag(args); isFlag && c.opts.Env == "msvc" {
 		option, value, valued := strings.Cut(text, ":")
 		if valued {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/ocipkg/ocipkg/internal/cps"
+	"github.com/ocipkg/ocipkg/internal/pkgconf"
 )
 
 // asks gives what is made of a package that asks for flags: an error of the kind that names them, or nil.
@@ -31,28 +32,34 @@ func asks(t *testing.T, opts Options, set func(a *cps.Attributes)) error {
 const (
 	harmlessToCompile = `-pthread|-std=c11|-std=gnu++20|-DX|-DX=a-b|-DX="a;b(c)"|-DX=a-@b c|-I@prefix@/a b|-DX=@x|-D X=1|-UX|-U X|-I@prefix@/include|-I @prefix@|
 -isystem @prefix@/x|-isystem@prefix@/x|-F@prefix@/x|-fPIC|-Wno-x|-Werror=format|-O|-O2|-Ofast|-msse4.2|-mavx|-march=native|
--fsanitize=address,undefined|-arch arm64`
+-fsanitize=address,undefined|-arch arm64|-mfpmath=sse|-flto=auto|-ffat-lto-objects|-fstack-protector-strong|-fcf-protection=full|-pipe|
+-fwrapv|-ffunction-sections|-Wp,-D_FORTIFY_SOURCE=2|-ffile-prefix-map=/build/x=.|-mbranch-protection=standard`
 	hostileToCompile = `-fplugin=x.so|-fplugin=@prefix@/x.so|-fplugin-arg-x-y=z|-B/x|-B @prefix@|-B@prefix@/bin|-wrapper gdb|-specs=x|--specs=x|
 -specs x|@file|@prefix@|@prefix@/file|-I@file|-I @file|-D-x|-D @file|-D1=x|-DX(y)=z|-Wl,--plugin|-Wa,x|-Wp,-MD,x|-Xclang -load|-Xclang -fplugin=x|
 -Xpreprocessor -include|-Xassembler x|-I|-include /etc/x|-include @prefix@/include/x.h|-imacros x|x.so|x.c|@prefix@/lib/libz.a|-isystem -B|
 -isystem /usr/include/evil|-isystem/usr/include/evil|-I/usr/include|-I.|-Ix|-I@prefix@/../x|-I@prefix@x|-I@prefix@/x/../../y|
 -I@prefix@/..\x|-I\\server\x|-IC:/x|-F/x|-idirafter /x|-iquote /x|-iprefix x|-isysroot /x|--sysroot=/x|-fuse-ld=x|-o /x|-ox|-x c++|-x|-xc|
 -save-temps|-MF /x|-MF/x|-dumpdir x|-v|-S|-E|-c|-T x|-O=x|-O/x|-W -B|-std=c11 -B|-fprofile-use=/x|-fprofile-generate|
--fdump-tree-all=/x|-fcompare-debug|-ffile-prefix-map=a=b|-fmodules|-fmodule-map-file=x|-fmodule-mapper=|/evil|-DX=$(touch x)|
+-fdump-tree-all=/x|-fcompare-debug|-ffile-prefix-map=a b|-fdiagnostics-add-output=sarif:file=/x|-fmodules|-fmodule-map-file=x|-fmodule-mapper=|/evil|-DX=$(touch x)|
 -DX=` + "`touch x`" + `|-I@prefix@/$(touch x)|-I@prefix@/` + "`x`" + `|-DX=1 -wrapper touch|-DX=1 @x|-DX=  -B|-I@prefix@/a -wrapper touch|-I@prefix@/a	-x|-isystem@prefix@/a @x|-I@prefix@/a,b|--param=x=y|-include-pch x|--config=x|--config x|-ivfsoverlay x|
 -load x|-add-plugin x|-mllvm -load=x|-arch|-archx86_64|-cc1|-fsanitize-blacklist=/x|-stdlib=/x|-gsplit-dwarf=x|-wrapper,x`
 	harmlessToLink = `-lm|-l m|-l:libz.a|-L@prefix@/lib|-L @prefix@/lib|-pthread|-framework Foo|-Wl,-rpath,@prefix@/lib|-Wl,-rpath=@prefix@/lib|
--Wl,-rpath-link,@prefix@/lib|-Wl,--as-needed|-Wl,-z,now|-Wl,-O1|-Wl,--hash-style=gnu|-Wl,-framework,Foo|@prefix@/lib/libz.a|-O2`
+-Wl,-rpath-link,@prefix@/lib|-Wl,--as-needed|-Wl,-z,now|-Wl,-O1|-Wl,--hash-style=gnu|-Wl,-framework,Foo|@prefix@/lib/libz.a|-O2|
+-Wl,-O1,--sort-common,--as-needed,-z,relro,-z,now|-Wl,-z,defs|-Wl,--gc-sections|-Wl,--build-id=sha1|-flto=auto|-s|-Wl,-rpath,@prefix@/a,-rpath,@prefix@/b|
+-Wl,--whole-archive,-la,--no-whole-archive|-Wl,--start-group,@prefix@/lib/liba.a,-lb,--end-group|-Wl,-(,-la,-)|-(|-)|-z now|-Wl,-undefined,dynamic_lookup|
+-Wl,--push-state,--as-needed,-la,--pop-state|-Xlinker -rpath=@prefix@/lib`
 	hostileToLink = `-Wl,-rpath,@prefix@/x,--plugin,y|-Wl,-rpath,/x|-Wl,-rpath,$ORIGIN|-Wl,-rpath,.|-Wl,-rpath,@prefix@/..|-Wl,-rpath,@loader_path|-rpath /x|
 -Wl,-rpath-link,/x|-Wl,-R,/x|-R/x|-L/x|-L.|-L|-Lx|-L@prefix@/../x|-Wl,-T,x|-Wl,--wrap=x|-fuse-ld=x|-fuse-ld=lld|-Xlinker -plugin|-Xlinker x|-lto_library|
--l to_library|-lto_libraryx|-l@x|-l../x|-l:../x|-l/x|-l:a:b|-la:b|-u main|-plugin x|-s|-Wl,@x|-Wl,@prefix@|@x|@prefix@/x|-T x|-T@prefix@/x|-l|-l -plugin|
+-l to_library|-lto_libraryx|-l@x|-l../x|-l:../x|-l/x|-l:a:b|-la:b|-u main|-plugin x|-s x|-Wl,@x|-Wl,@prefix@|@x|@prefix@/x|-T x|-T@prefix@/x|-l|-l -plugin|
 -Wl,--dynamic-linker=/x|-Wl,-dynamic-linker,/x|-Wl,-I/x|-Wl,-plugin,x|-Wl,-plugin=x|-Wl,--plugin-opt=x|-Wl,-load_hidden,x|-Bx|-B x|-o x|-o/x|
 -Wl,-o,x|-Wl,--script=x|-Wl,-dT,x|-Wl,--version-script=x|-Wl,--just-symbols=x|-Wl,-Map=x|-Wl,-Map,x|-Wl,--dependency-file=x|-Wl,--out-implib=x|
 -Wl,-framework,x,-plugin,y|-framework -Wl,x|-framework a/b|-Wl,--hash-style=gnu,-plugin,x|-Wl,-O1,-plugin,x|-Wl,--subsystem,x,-plugin,y|-Wl,--audit=x|
 -Wl,--depaudit,x|-Wl,-soname,x|-Wl,-e,x|-Wl,-init,x|-Wl,-F,x|-Wl,-f,x|-Wl,--start-group,-plugin|-Wl,--push-state,@x|-Wl,-z,origin|
 -Wl,--no-undefined,x|-Wl|-Wl,|-z x|-e x|-x c|libz.a|/x/libz.a|C:/x/z.lib|\x\z.lib|-Wa,x|-specs=x|-nostdlib|-shared|-static|-r|-wrapper x|
 -weak_framework x|-weak_library x|-force_load x|-sectcreate a b|-dylib_file x:y|-O3 -fplugin=x|-F/x|@prefix@/lib,-plugin,@prefix@/x.so,/libz.a|
-@prefix@/lib -wrapper touch/libz.a|-Wl,-rpath,@prefix@/x -B|-L@prefix@/x @y|@prefix@/lib/$(x)/libz.a|@prefix@/lib/libz.a -plugin|LINKER:-plugin,x,y.a|SHELL:-Wl,-plugin,x y.a|-mllvm x|-flto=jobserver x|-fsanitize=a b|/OUT:x`
+@prefix@/lib -wrapper touch/libz.a|-Wl,-rpath,@prefix@/x -B|-L@prefix@/x @y|@prefix@/lib/$(x)/libz.a|@prefix@/lib/libz.a -plugin|LINKER:-plugin,x,y.a|SHELL:-Wl,-plugin,x y.a|-Wl,-rpath,@prefix@/a:/x|-Wl,-rpath,@prefix@/a:|-Wl,-rpath,@prefix@/a::@prefix@/b|-Wl,-rpath-link=@prefix@/a:b|
+-Wl,-O1,-z,now,-plugin,@prefix@/x.so|-Wl,--whole-archive,/x/liba.a|-Wl,--whole-archive,-l,x|-Wl,--as-needed,-la,-T,liba.a|-Wl,-la,@x|-Xlinker -T|
+-Wl,--start-group,x.a|-Wl,-z,now,|-Wl,,-z,now|-Xlinker a,-plugin,b|-Wl,-T,@prefix@/libx.a|-Wl,--version-script,@prefix@/x.a|-mllvm x|-flto=jobserver x|-fsanitize=a b|/OUT:x`
 	harmlessToMSVC = `/MD|-MDd|/EHsc|/std:c++17|/Zc:__cplusplus|/wd4996|/utf-8|/DX=1|-DX|/UX|/I@prefix@/include|/external:I@prefix@/include|/O2|/W4|-fPIC`
 	hostileToMSVC  = `/link|-link|/FIx.h|-FIx.h|/Fox|-Fex|/Fdx|/Fpx|/Bx|/clang:-load|@x|/I/x|/I C:/x|/IC:\x|/I@prefix@/..\x|/Tcx|/analyze:pluginx.dll|/d1x|/Yux|/LDx|
 /showIncludes|/P|/sourceDependencies:x|/wd@x|/Zc:@x|/DX=` + "`x`" + `|/openmp:x y|//MD|/-MD`
@@ -108,7 +115,9 @@ func TestPackagesMayOnlyAskForHarmlessFlags(t *testing.T) {
 				if errors.As(err, &refused); refused == nil {
 					continue
 				}
-				if refused.Package != "x" || !strings.Contains(err.Error(), "--allow-flag=") || !strings.Contains(err.Error(), "[trust]") {
+				advice := strings.Contains(err.Error(), "--allow-flag=") && strings.Contains(err.Error(), "[trust]")
+				isFlag := strings.IndexAny(refused.Flag, "-/") == 0 || pkgconf.LibraryPath(refused.Flag)
+				if refused.Package != "x" || advice != isFlag {
 					t.Errorf("%s %q: the error does not help: %v", test.where, args, err)
 				}
 			}
@@ -153,6 +162,14 @@ func TestAnErrorSaysHowAFlagIsAllowed(t *testing.T) {
 	err := asks(t, Options{}, func(a *cps.Attributes) { a.CompileFlags = cps.All("-include", `@prefix@/it's "x".h`) })
 	want := `link x: its component "x" asks for "-include @prefix@/it's \"x\".h", which is not on the list of harmless flags with paths in the package: ` +
 		`if you trust the package, allow it with --allow-flag='-include @prefix@/it'\''s "x".h', or in ocipkg.toml with allow-flags = ["-include @prefix@/it's \"x\".h"] under [trust]`
+	if err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
+
+func TestAPieceOfAPathIsNotCalledAFlag(t *testing.T) {
+	err := asks(t, Options{}, func(a *cps.Attributes) { a.CompileFlags = cps.All("Doe/inst/include") })
+	want := `link x: its component "x" has "Doe/inst/include" among its flags, which is neither a flag nor a library; a path with a blank in it that is not quoted comes apart: have its author correct that`
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}

@@ -145,7 +145,7 @@ func (f *Flags) AddSystem(compile, libs []string) {
 		}
 	}
 	var items []Item
-	for _, flag := range pkgconf.Flags(libs) {
+	for _, flag := range pkgconf.Flags(pkgconf.LinkerFlags(libs)) {
 		switch flag.Kind {
 		case pkgconf.LibraryDir:
 			f.LibDirs = appendMissing(f.LibDirs, flag.Value)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/ocipkg/ocipkg/internal/cps"
+	"github.com/ocipkg/ocipkg/internal/pkgconf"
 )
 
 // link lists the items of the whole closure.
@@ -144,7 +145,7 @@ func (c *collector) items(item cps.Item) ([]Item, error) {
 		}
 	}
 	if a.LinkItems != nil {
-		for _, args := range group(a.LinkItems) {
+		for _, args := range linkerFlags(a.LinkItems) {
 			if err := add(c.linkItem(item, args)); err != nil {
 				return nil, err
 			}
@@ -156,7 +157,7 @@ func (c *collector) items(item cps.Item) ([]Item, error) {
 			return nil, err
 		}
 	}
-	for _, args := range group(a.LinkFlags) {
+	for _, args := range linkerFlags(a.LinkFlags) {
 		if err := add(c.linkFlag(item, args)); err != nil {
 			return nil, err
 		}
@@ -221,6 +222,9 @@ func (c *collector) linkLibrary(item cps.Item, args []string) (Item, error) {
 	}
 	l := c.library(p, kind, entry)
 	l.runtimeDir, l.runtimeFile = dirname(l.Path), l.Path
+	if dir := p.viewOf(kind, entry); kind == Shared && dir != "" {
+		l.runtimeDir = dir
+	}
 	return l, nil
 }
 
@@ -235,7 +239,12 @@ func splitLibraries(libraries []string) [][]string {
 			words = append(words, entry)
 		}
 	}
-	return group(words)
+	return linkerFlags(words)
+}
+
+// linkerFlags tells flags for the linker apart, without those that are of the producer's own build.
+func linkerFlags(args []string) [][]string {
+	return slices.DeleteFunc(group(pkgconf.LinkerFlags(args)), pkgconf.Harmless)
 }
 
 // linkFlag is the entry for a flag, which may be a library in another spelling.
@@ -259,19 +268,20 @@ func (c *collector) linkFlag(item cps.Item, args []string) (Item, error) {
 // library decides how a library of a package is given: by name and directory where the linker then finds that file
 // and no other, else by its path.
 func (c *collector) library(p *Package, kind Kind, file string) Item {
+	view := p.viewOf(kind, file)
 	file = p.place(file)
 	l := Item{Kind: kind, Name: cps.LibraryName(file), Path: file}
 	static, shared := kinds(p)
 	plain := plainName(l, c.opts)
 	switch {
-	case kind == Shared && p.SharedView != "" && nameable(l.Name) && (static || !plain):
-		l.Dir = p.SharedView
+	case kind == Shared && view != "" && nameable(l.Name) && (static || !plain):
+		l.Dir = view
 	case kind == Shared && plain:
 		l.Dir = dirname(file)
 	case kind == Static && plain && !shared:
 		l.Dir = dirname(file)
 	case kind == Static && plain:
-		l.Dir = p.StaticView // none: by path, since -l would take the shared one beside it
+		l.Dir = view // none: by path, since -l would take the shared one beside it
 	}
 	return l
 }

@@ -23,13 +23,16 @@ type Package struct {
 	Name string // the name that other packages require it by; that of the CPS document also works
 	Root string // the directory that takes the place of [cps.PrefixMarker]
 	// StaticView and SharedView are directories of links that hold one kind of library each, as [cps.Package.Views] lists them;
-	// empty when they were not made.
+	// empty when they were not made. Of a package with shared libraries alone there is SharedView where one of them is not in its
+	// directory under all the names that are looked for.
 	StaticView, SharedView string
 	CPS                    *cps.Package
 	CXX                    string // the C++ runtime its archives were built for, "libstdc++" or "libc++"; empty: the target's usual one
 	// Requires says which package answers to a requirement of this one, by requirement: the Name of another package.
 	// What it does not list is looked up by the names of all packages, then by those of their components.
 	Requires map[string]string
+
+	views map[string]string // the files in StaticView and SharedView, by kind and name; nil: not asked yet
 }
 
 // Request asks for components of a package.
@@ -383,7 +386,7 @@ func (c *collector) compileItem(item cps.Item) error {
 			c.flags.Defines = append(c.flags.Defines, d)
 		}
 	}
-	for _, args := range group(item.Attributes.CompileFlags.For(c.opts.Language)) {
+	for _, args := range slices.DeleteFunc(group(item.Attributes.CompileFlags.For(c.opts.Language)), pkgconf.Harmless) {
 		if err := c.checkCompile(item, args); err != nil {
 			return err
 		}
@@ -453,10 +456,33 @@ func (c *collector) checkRoots() error {
 
 // runtimeDir is where a shared library lies under the name that programs ask for: its own directory, or the view.
 func (p *Package) runtimeDir(a *cps.Attributes) string {
-	if a.Soname != "" && p.SharedView != "" {
-		return p.SharedView
+	if a.Soname != "" {
+		if dir := p.viewOf(Shared, a.Location); dir != "" {
+			return dir
+		}
 	}
 	return dirname(p.place(cmp.Or(a.Location, a.LinkLocation)))
+}
+
+// viewOf is the view that has a library; empty when there is none, or when it has another one of that name.
+func (p *Package) viewOf(kind Kind, file string) string {
+	dir := p.StaticView
+	if kind == Shared {
+		dir = p.SharedView
+	}
+	if dir != "" && p.views == nil {
+		p.views = map[string]string{}
+		static, shared := p.CPS.Views()
+		for kind, entries := range map[Kind][]cps.ViewEntry{Static: static, Shared: shared} {
+			for _, e := range entries {
+				p.views[string(kind)+"/"+e.Name] = e.Target
+			}
+		}
+	}
+	if dir == "" || p.views[string(kind)+"/"+file[strings.LastIndexByte(file, '/')+1:]] != strings.TrimPrefix(file, cps.PrefixMarker+"/") {
+		return ""
+	}
+	return dir
 }
 
 // place gives the absolute path for one of the package's own.

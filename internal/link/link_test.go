@@ -49,7 +49,7 @@ func png() *Package {
 
 func zlib() *Package {
 	p := twins("z", nil)
-	p.Name, p.CPS.Version = "zlib", "1.3.1"
+	p.Name, p.CPS.Version = "zlib", "1.2.13"
 	return p
 }
 
@@ -126,6 +126,41 @@ func TestWithoutViewsAnArchiveBesideItsTwinIsGivenByPath(t *testing.T) {
 		if err != nil || f.Shell(LinkArgs) != want {
 			t.Errorf("shared %v: got %s, %v", shared, f.Shell(LinkArgs), err)
 		}
+	}
+}
+
+func TestSharedLibrariesAreTakenFromTheirViewWhereTheyLackAName(t *testing.T) {
+	named := func(location, soname string) *cps.Component {
+		c := &cps.Component{Type: cps.Dylib}
+		c.Location, c.Soname = location, soname
+		return c
+	}
+	beside := &cps.Component{Type: cps.Interface}
+	beside.LinkLibraries = []string{"@prefix@/lib/libz.so"}
+	for name, c := range map[string]struct {
+		component *cps.Component
+		want      string
+	}{
+		"a soname that no file has": {named("@prefix@/lib/libz.so", "libz.so.1"), "-L/s/z/lib -Wl,--disable-new-dtags -Wl,-rpath,/s/z/shared -lz"},
+		"a runtime file alone":      {named("@prefix@/lib/libz.so.1.2", "libz.so.1"), "-L/s/z/shared -Wl,--disable-new-dtags -Wl,-rpath,/s/z/shared -lz"},
+		"beside a component":        {beside, "-L/s/z/lib -Wl,--disable-new-dtags -Wl,-rpath,/s/z/shared -lz"},
+	} {
+		p := single("z", c.component)
+		p.StaticView, p.SharedView = "", "/s/z/shared"
+		f, err := Link([]*Package{p}, []Request{{Package: p}}, Options{Shared: true})
+		if err != nil || f.Shell(LinkArgs) != c.want {
+			t.Errorf("%s: got %s, %v", name, f.Shell(LinkArgs), err)
+		}
+	}
+}
+
+func TestAViewHasTheLibraryThatIsNotForDebugging(t *testing.T) {
+	c := &cps.Component{Type: cps.Dylib}
+	c.Configurations = map[string]*cps.Attributes{"debug": {Location: "@prefix@/debug/lib/libz.so"}, "release": {Location: "@prefix@/lib/libz.so"}}
+	p := single("z", c)
+	p.SharedView = "/s/z/shared"
+	if release, debug := p.viewOf(Shared, "@prefix@/lib/libz.so"), p.viewOf(Shared, "@prefix@/debug/lib/libz.so"); release == "" || debug != "" {
+		t.Errorf("that for release is in %q, that for debugging in %q", release, debug)
 	}
 }
 

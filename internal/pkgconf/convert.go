@@ -27,9 +27,9 @@ type Tree interface {
 // A module without a library of the package gives interfaces.
 func (m *Module) Components(tree Tree) (static, shared *cps.Component) {
 	c := conversion{module: m, tree: tree}
-	c.libs = Flags(m.Libs)
-	c.staticLibs = slices.Concat(c.libs, Flags(m.LibsPrivate))
-	c.sharedLibs = slices.Concat(c.libs, Flags(m.LibsShared))
+	c.libs = Flags(LinkerFlags(m.Libs))
+	c.staticLibs = slices.Concat(c.libs, Flags(LinkerFlags(m.LibsPrivate)))
+	c.sharedLibs = slices.Concat(c.libs, Flags(LinkerFlags(m.LibsShared)))
 	for _, f := range slices.Concat(c.staticLibs, c.sharedLibs) {
 		if f.Kind == LibraryDir {
 			c.dirs = append(c.dirs, f.Value)
@@ -122,7 +122,9 @@ func (c *conversion) compile(component *cps.Component, arguments []string) {
 		case Define:
 			define(component, f.Value)
 		default:
-			flags = append(flags, f.Args...)
+			if !Harmless(f.Args) {
+				flags = append(flags, f.Args...)
+			}
 		}
 	}
 	component.Includes, component.CompileFlags = cps.All(dirs...), cps.All(flags...)
@@ -146,8 +148,8 @@ type entry struct {
 	scope   Scope
 }
 
-// link describes what the linker is told. Directories are not needed any more, and an rpath of the machine that built the
-// library is of no use on another.
+// link describes what the linker is told. Directories are not needed any more, an rpath of the machine that built the
+// library is of no use on another, and how the library itself was built is nobody's business.
 func (c *conversion) link(component *cps.Component, flags []Flag, static bool) {
 	var entries []entry
 	own := -1
@@ -160,6 +162,9 @@ func (c *conversion) link(component *cps.Component, flags []Flag, static bool) {
 		case Framework:
 			entries = append(entries, entry{args: []string{"-framework", f.Value}, library: "-framework " + f.Value})
 		default:
+			if Harmless(f.Args) {
+				continue
+			}
 			entries = append(entries, entry{args: f.Args, scope: ScopeOf(f.Args[0])})
 		}
 		if i == c.main {

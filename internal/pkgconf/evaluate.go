@@ -33,6 +33,9 @@ type Module struct {
 
 	Variables map[string]string
 	Fields    map[string]string // the other fields, by their names in lower case
+
+	ownPrefix string // what ${prefix} is in the file, where marker stands for it in the rest
+	marker    string
 }
 
 // maxValue bounds the length in bytes of a value after substitution: pkgconf cuts values at 64 KiB.
@@ -42,6 +45,21 @@ const maxValue = 1 << 16
 // --define-variable does; nil is none. Errors are of type *[Error]: a quote or a ${ that does not close, a value longer than
 // 64 KiB, a missing Name, Description or Version.
 func (f *File) Evaluate(defined map[string]string) (*Module, error) {
+	return f.evaluate(defined, "")
+}
+
+// EvaluateAt is Evaluate and then [Module.Relocate] to a prefix, which takes the place of the file's own before arguments are
+// told apart: so a blank in that, which would end an argument, is none in the result.
+func (f *File) EvaluateAt(prefix string, defined map[string]string) (*Module, error) {
+	m, err := f.evaluate(defined, prefix)
+	if err != nil {
+		return nil, err
+	}
+	return m.Relocate(prefix), nil
+}
+
+// evaluate substitutes the variables, and marker for a ${prefix} that is no plain path; "" for none.
+func (f *File) evaluate(defined map[string]string, marker string) (*Module, error) {
 	e := evaluation{
 		file: f,
 		vars: map[string]string{
@@ -50,7 +68,7 @@ func (f *File) Evaluate(defined map[string]string) (*Module, error) {
 			"pc_top_builddir": "$(top_builddir)",
 		},
 		defined: defined,
-		module:  &Module{File: f.Path, ID: strings.TrimSuffix(path.Base(f.Path), ".pc"), Fields: map[string]string{}},
+		module:  &Module{File: f.Path, ID: strings.TrimSuffix(path.Base(f.Path), ".pc"), Fields: map[string]string{}, marker: marker},
 		have:    map[string]bool{},
 	}
 	maps.Copy(e.vars, defined)
@@ -83,6 +101,9 @@ func (e *evaluation) statement(s statement) error {
 		if err != nil {
 			return &Error{File: e.file.Path, Line: s.line, Reason: fmt.Sprintf("variable %s: %v", s.name, err)}
 		}
+		if s.name == "prefix" && e.module.marker != "" && !plainPath(value) && !strings.HasPrefix(value, e.module.marker) {
+			e.module.ownPrefix, value = value, e.module.marker
+		}
 		if _, overridden := e.defined[s.name]; !overridden {
 			e.vars[s.name] = value
 		}
@@ -102,6 +123,9 @@ func (e *evaluation) statement(s statement) error {
 func (e *evaluation) field(name, value string) error {
 	m := e.module
 	e.have[name] = true
+	if slices.Contains([]string{"name", "description", "url", "version"}, name) {
+		value = m.unmark(value)
+	}
 	switch name {
 	case "name":
 		m.Name = value
@@ -139,6 +163,18 @@ func (e *evaluation) field(name, value string) error {
 	return nil
 }
 
+// unmark puts the file's own prefix in the place of the marker, for what is no path.
+func (m *Module) unmark(text string) string {
+	if m.ownPrefix == "" {
+		return text
+	}
+	own := m.ownPrefix
+	if words, err := Split(own); err == nil {
+		own = strings.Join(words, " ")
+	}
+	return strings.ReplaceAll(text, m.marker, own)
+}
+
 func appendArguments(list *[]string, value string) error {
 	arguments, err := Split(value)
 	*list = slices.Concat(*list, arguments)
@@ -162,7 +198,7 @@ func (e *evaluation) substitute(value string) (string, error) {
 			return "", fmt.Errorf("the value is longer than %d bytes", maxValue)
 		}
 		if !found {
-			return out.String(), nil
+			return e.mark(out.String()), nil
 		}
 		name, after, closed := strings.Cut(rest, "}")
 		if !closed {
@@ -171,6 +207,28 @@ func (e *evaluation) substitute(value string) (string, error) {
 		out.WriteString(e.vars[name])
 		value = after
 	}
+}
+
+// plainPath says whether a prefix can be told by its text from all else in an argument.
+func plainPath(prefix string) bool {
+	return prefix == "" || prefix[0] == '/' && !strings.ContainsFunc(prefix, func(r rune) bool { return r < 0x80 && !plain(byte(r)) })
+}
+
+// mark replaces the file's own prefix where it is written in full.
+func (e *evaluation) mark(value string) string {
+	own := e.module.ownPrefix
+	if drive := len(own) > 2 && own[1] == ':'; !drive && strings.IndexAny(own, `/\`) != 0 {
+		return value
+	}
+	for _, written := range []string{own, strings.ReplaceAll(own, " ", `\ `), strings.ReplaceAll(own, `\ `, " ")} {
+		for _, end := range []string{"/", `\`, " ", `"`, "'"} {
+			value = strings.ReplaceAll(value, written+end, e.module.marker+end)
+		}
+		if rest, ok := strings.CutSuffix(value, written); ok {
+			value = rest + e.module.marker
+		}
+	}
+	return value
 }
 
 // dequote takes away the quotes of a variable's value that begins with one.

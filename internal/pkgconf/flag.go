@@ -1,9 +1,6 @@
 package pkgconf
 
-import (
-	"slices"
-	"strings"
-)
+import "strings"
 
 // FlagKind tells what an argument to a compiler or linker is about.
 type FlagKind int
@@ -47,11 +44,9 @@ var known = []struct {
 	{"-l", Library},
 }
 
-// Flags tells the arguments of a Cflags or Libs field apart. What the compiler is told to hand to the linker in one argument
-// (-Wl,--whole-archive,-la,--no-whole-archive) becomes one flag for each option.
+// Flags tells the arguments of a Cflags or Libs field apart.
 func Flags(arguments []string) []Flag {
 	var flags []Flag
-	arguments = splitLinkerOptions(arguments)
 	for len(arguments) > 0 {
 		f := flag(arguments)
 		flags = append(flags, f)
@@ -89,55 +84,6 @@ func flag(arguments []string) Flag {
 		return Flag{LibraryFile, first, arguments[:1]}
 	}
 	return Flag{Other, first, arguments[:1]}
-}
-
-// linkerValues are the linker's options that take the next argument.
-var linkerValues = []string{
-	"-z", "-rpath", "--rpath", "-rpath-link", "--rpath-link", "-R", "-soname", "--soname", "-h", "--hash-style", "--version-script", "--dynamic-list",
-	"-u", "--undefined", "--defsym", "--wrap", "-T", "-e", "--entry", "-m", "--subsystem", "-subsystem", "-framework", "-weak_framework", "-undefined",
-	"-install_name", "-current_version", "-compatibility_version", "-force_load", "--exclude-libs", "-plugin", "-plugin-opt", "--dynamic-linker", "-I", "-o", "-Map",
-	"-exported_symbols_list", "-sectcreate", "-alias", "-L", "-l", "-F",
-}
-
-// splitLinkerOptions splits each -Wl argument of several options into one for each, and the libraries among them, which
-// are found as others are. One with something else than options and their values stays as it is.
-func splitLinkerOptions(arguments []string) []string {
-	var split []string
-	for _, argument := range arguments {
-		options, ok := strings.CutPrefix(argument, "-Wl,")
-		if parts := linkerOptions(options); ok && len(parts) > 1 {
-			split = append(split, parts...)
-		} else {
-			split = append(split, argument)
-		}
-	}
-	return split
-}
-
-func linkerOptions(list string) []string {
-	words := strings.Split(list, ",")
-	var options []string
-	for i := 0; i < len(words); i++ {
-		word := words[i]
-		switch {
-		case slices.Contains(linkerValues, word) && i+1 < len(words):
-			i++
-			if flag := word; flag == "-l" || flag == "-L" {
-				options = append(options, flag+words[i])
-			} else {
-				options = append(options, "-Wl,"+word+","+words[i])
-			}
-		case strings.HasPrefix(word, "-l") && word != "-l", strings.HasPrefix(word, "-L") && word != "-L":
-			options = append(options, word)
-		case strings.HasPrefix(word, "-") && len(word) > 1:
-			options = append(options, "-Wl,"+word)
-		case word != "" && LibraryPath(word) && strings.Contains(word, "/"):
-			options = append(options, word)
-		default:
-			return nil
-		}
-	}
-	return options
 }
 
 // rpath finds the directory in -Wl,-rpath,DIR and its other spellings.

@@ -236,6 +236,37 @@ func TestRelocationReplacesWhateverPrefixWasWritten(t *testing.T) {
 	}
 }
 
+func TestAPrefixThatWouldNotSurviveSplittingIsReplacedBefore(t *testing.T) {
+	for prefix, inFull := range map[string]string{
+		"/home/John Doe/inst": "/home/John Doe/inst", `"/home/John Doe/inst"`: "/home/John Doe/inst", `/home/John\ Doe/inst`: `/home/John\ Doe/inst`,
+		"/home/J D/inst": `/home/J\ D/inst`, "C:/Program Files (x86)/z": `C:/Program\ Files\ (x86)/z`, `C:\\z`: `C:\\z`, "NONE": "NONE", "@CMAKE_INSTALL_PREFIX@": "@CMAKE_INSTALL_PREFIX@",
+	} {
+		text := "prefix=" + prefix + "\nexec_prefix=${prefix}\nlibdir=${exec_prefix}/lib\nName: z ${prefix}\nDescription: x\nVersion: 1\n" +
+			"Libs: -L${libdir} -L${prefix}\\\\lib -lz\nCflags: -I${prefix}/include \"-I${prefix}/a\" -DX=${prefix}/share\n"
+		if strings.ContainsAny(prefix, "/\\") {
+			text += "Cflags.private: -I" + inFull + "/include -I" + inFull + "\n"
+		} else {
+			text += "Cflags.private: -I${prefix}/include -I${prefix}\n"
+		}
+		f, err := Parse([]byte(text), "@prefix@/lib/pkgconfig/z.pc")
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := f.EvaluateAt("@prefix@", nil)
+		if err != nil {
+			t.Errorf("%s: %v", prefix, err)
+			continue
+		}
+		own := strings.NewReplacer(`"`, "", `\\`, `\`, `\ `, " ").Replace(prefix)
+		got := slices.Concat(m.Libs, m.Cflags, m.CflagsPrivate, []string{m.Variables["prefix"], m.Variables["libdir"], m.Name})
+		want := []string{"-L@prefix@/lib", "-L@prefix@/lib", "-lz", "-I@prefix@/include", "-I@prefix@/a", "-DX=" + own + "/share",
+			"-I@prefix@/include", "-I@prefix@", "@prefix@", "@prefix@/lib", "z " + own}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: got %q\nwant %q", prefix, got, want)
+		}
+	}
+}
+
 func TestFlagsAreToldApart(t *testing.T) {
 	arguments := []string{"-I/a", "-I", "/b", "-isystem", "/c", "-DX=1", "-L/l", "-lz", "-l:libz.a", "-framework", "Foo", "/x/libz.so.1",
 		"-Wl,-rpath,/r", "-Wl,-rpath", "-Wl,/s", "-pthread", "-include", "x.h", "-l"}
@@ -272,7 +303,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		moved := m.Relocate("@prefix@")
-		if len(moved.Libs) != len(m.Libs) || len(moved.Cflags) != len(m.Cflags) {
+		if len(moved.Libs) != len(LinkerFlags(m.Libs)) || len(moved.Cflags) != len(m.Cflags) {
 			t.Fatalf("relocation changed the number of arguments: %q from %q", moved.Libs, m.Libs)
 		}
 		for _, argument := range m.Libs {

@@ -7,23 +7,26 @@ import (
 
 // Relocate moves a module to another prefix: each path of its arguments and variables that begins with the file's own
 // ${prefix}, whether written through the variable or in full, begins with prefix instead; paths are cleaned. What lies
-// elsewhere stays. A file without ${prefix} is one whose prefix is two directories above its own (three for
+// elsewhere stays. Each option of the linker then has an argument of its own, as [LinkerFlags] writes it. A file without ${prefix} is one whose prefix is two directories above its own (three for
 // lib/pkgconfig below a multiarch directory), as far as its directories say so.
 func (m *Module) Relocate(prefix string) *Module {
 	own, known := m.Variables["prefix"]
 	if !known {
 		own = m.impliedPrefix()
 	}
-	r := relocation{from: strings.TrimRight(path.Clean("/"+own), "/"), to: prefix, known: known || own != ""}
+	r := relocation{from: strings.TrimRight(path.Clean("/"+own), "/"), to: prefix, known: known || own != "", unmark: m.unmark}
 	moved := *m
 	moved.Cflags = r.arguments(m.Cflags)
 	moved.CflagsPrivate = r.arguments(m.CflagsPrivate)
-	moved.Libs = r.arguments(m.Libs)
-	moved.LibsPrivate = r.arguments(m.LibsPrivate)
+	moved.Libs = r.arguments(LinkerFlags(m.Libs))
+	moved.LibsPrivate = r.arguments(LinkerFlags(m.LibsPrivate))
 	moved.CflagsShared = r.arguments(m.CflagsShared)
-	moved.LibsShared = r.arguments(m.LibsShared)
+	moved.LibsShared = r.arguments(LinkerFlags(m.LibsShared))
 	moved.Variables = make(map[string]string, len(m.Variables))
 	for name, value := range m.Variables {
+		if !strings.HasPrefix(value, prefix) {
+			value = m.unmark(value)
+		}
 		moved.Variables[name] = r.path(value)
 	}
 	moved.Fields = nil
@@ -59,12 +62,16 @@ func (m *Module) impliedPrefix() string {
 }
 
 type relocation struct {
-	from  string // cleaned, without a slash at the end: "" is the root directory
-	to    string
-	known bool // whether from is
+	from   string // cleaned, without a slash at the end: "" is the root directory
+	to     string
+	known  bool                // whether from is
+	unmark func(string) string // for what is no path
 }
 
 func (r relocation) path(file string) string {
+	if r.to != "" && strings.HasPrefix(file, r.to+`\`) {
+		file = strings.ReplaceAll(file, `\`, "/") // as Windows reads it
+	}
 	// A prefix relative to ${pcfiledir} is in its new place already.
 	moved := r.to != "" && (file == r.to || strings.HasPrefix(file, r.to+"/"))
 	switch {
@@ -99,7 +106,7 @@ func (r relocation) argument(argument string) string {
 		}
 	}
 	if strings.HasPrefix(argument, "-D") {
-		return argument
+		return r.unmark(argument)
 	}
 	if i := strings.LastIndexAny(argument, "=,"); i >= 0 {
 		return argument[:i+1] + r.path(argument[i+1:])

@@ -105,20 +105,22 @@ type Package struct {
 	Digest string // of its manifest
 	Root   string // the tree: an absolute path
 	// Static and Shared are directories of links to the libraries of one
-	// kind, for a package that has both; empty otherwise.
+	// kind, for a package that has both, or whose shared libraries lack a name
+	// that is looked for; empty otherwise.
 	Static, Shared string
 	Link
 }
 
 // Link is link.json: what a look-up reads.
 type Link struct {
-	Version  int                     `json:"version"`          // [LinkVersion]
-	BootID   string                  `json:"bootID,omitempty"` // the start of the machine in which sizes were checked
-	Platform platform.Platform       `json:"platform"`
-	Views    bool                    `json:"views,omitempty"` // there are static/ and shared/
-	Size     int64                   `json:"size"`            // bytes of all files
-	CPS      *cps.Package            `json:"cps,omitempty"`   // nil when there is nothing to link
-	Requires []reference.Requirement `json:"requires,omitempty"`
+	Version    int                     `json:"version"`          // [LinkVersion]
+	BootID     string                  `json:"bootID,omitempty"` // the start of the machine in which sizes were checked
+	Platform   platform.Platform       `json:"platform"`
+	Views      bool                    `json:"views,omitempty"`      // there are static/ and shared/
+	SharedView bool                    `json:"sharedView,omitempty"` // there is shared/ alone
+	Size       int64                   `json:"size"`                 // bytes of all files
+	CPS        *cps.Package            `json:"cps,omitempty"`        // nil when there is nothing to link
+	Requires   []reference.Requirement `json:"requires,omitempty"`
 }
 
 // LinkVersion is that of the link.json which is written and read here.
@@ -144,7 +146,10 @@ func (s *Store) Package(digest string) (*Package, error) {
 		return nil, errdef.Errorf(errdef.ErrNotFound, "package %s in the store is damaged", digest)
 	}
 	if p.Views {
-		p.Static, p.Shared = filepath.Join(dir, "static"), filepath.Join(dir, "shared")
+		p.Static = filepath.Join(dir, "static")
+	}
+	if p.Views || p.SharedView {
+		p.Shared = filepath.Join(dir, "shared")
 	}
 	if id := BootID(); id != p.BootID {
 		if err := s.checkAfterBoot(p, raw, id); err != nil {

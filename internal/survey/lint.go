@@ -3,6 +3,7 @@ package survey
 import (
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -48,6 +49,7 @@ func (s *Survey) Lint(options LintOptions) []string {
 	for _, f := range s.dangling() {
 		say(f.Path, "is a link to %s, which is not in the package", f.Target)
 	}
+	found = append(found, s.unnamed(options.CPS)...)
 	for _, p := range absolutePaths(options.CPS) {
 		found = append(found, "the link description names "+p+", a path of the machine that it was built on")
 	}
@@ -91,7 +93,7 @@ func lintFile(info *binfmt.File, linkable string, options LintOptions, say func(
 	switch {
 	case info.Format == binfmt.FormatELF && info.Soname == "":
 		say("has no soname, so that a program linked with it by its path asks for that path when it runs; link it with -Wl,-soname,NAME")
-	case info.Format == binfmt.FormatMachO && info.Soname != "" && !strings.HasPrefix(info.Soname, "@rpath/"):
+	case info.Format == binfmt.FormatMachO && info.Soname != "" && !relocatable(info.Soname):
 		say("has the install name %s, where a program linked with it will look for it; link it with -install_name @rpath/NAME", info.Soname)
 	}
 	for _, dir := range slices.Concat(info.RPath, info.RunPath) {
@@ -99,6 +101,51 @@ func lintFile(info *binfmt.File, linkable string, options LintOptions, say func(
 			say("looks for libraries in %s, a path of the machine that it was built on; link it without that -rpath", dir)
 		}
 	}
+}
+
+// relocatable says whether a program finds a library of that install name
+// wherever the package is, or has it from its system.
+func relocatable(install string) bool {
+	return slices.ContainsFunc([]string{"@rpath/", "@loader_path/", "@executable_path/", "/usr/lib/", "/System/"}, func(start string) bool {
+		return strings.HasPrefix(install, start)
+	})
+}
+
+// unnamed tells of shared libraries that are in no file, or link, of the name by
+// which programs ask for them, and of those without the name that -l looks for.
+func (s *Survey) unnamed(document *cps.Package) (found []string) {
+	if document == nil {
+		return nil
+	}
+	tree := layer.FS(s.files)
+	var asked, linked []string
+	_, shared := document.Views()
+	for _, l := range shared {
+		if _, err := fs.Stat(tree, path.Join(path.Dir(l.Target), l.Name)); err == nil {
+			continue
+		}
+		if entry := l.Target + " (" + l.Name + ")"; strings.HasSuffix(l.Name, ".so") && strings.Contains(path.Base(l.Target), ".so.") {
+			linked = append(linked, entry)
+		} else {
+			asked = append(asked, entry)
+		}
+	}
+	if len(asked) > 0 {
+		found = append(found, first(asked)+": no file beside it has its soname, by which programs ask for it; add a link of that name")
+	}
+	if len(linked) > 0 {
+		found = append(found, first(linked)+": no file beside it has the name by which it is linked; add a link of that name")
+	}
+	return found
+}
+
+// first lists the first few of names, and says how many there are.
+func first(names []string) string {
+	const shown = 3
+	if len(names) <= shown {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:shown], ", "), len(names)-shown)
 }
 
 // dangling lists the links that lead to nothing in the package.

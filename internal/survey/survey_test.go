@@ -175,11 +175,41 @@ func TestLintNamesTheFileAndWhatIsWrongWithIt(t *testing.T) {
 
 // The linker of this system makes no dylib.
 func TestAnInstallNameThatIsAPathIsTold(t *testing.T) {
-	for name, want := range map[string]bool{"/usr/local/lib/liba.dylib": true, "liba.dylib": true, "@rpath/liba.dylib": false} {
+	for name, want := range map[string]bool{
+		"/usr/local/lib/liba.dylib": true, "liba.dylib": true, "/Users/x/lib/liba.dylib": true, "@@HOMEBREW_PREFIX@@/opt/a/lib/liba.dylib": true,
+		"@rpath/liba.dylib": false, "@loader_path/liba.dylib": false, "/usr/lib/liba.dylib": false,
+	} {
 		s := &Survey{compiled: []compiled{{"liba.dylib", &binfmt.File{Format: binfmt.FormatMachO, Kind: binfmt.KindShared, Soname: name}}}}
 		if found := s.Lint(LintOptions{}); len(found) == 1 && strings.Contains(found[0], name) != want || len(found) > 1 || len(found) == 0 && want {
 			t.Errorf("%s: %q", name, found)
 		}
+	}
+}
+
+func TestNamesThatSharedLibrariesLackAreToldOnOneLine(t *testing.T) {
+	document := &cps.Package{Name: "a", Components: map[string]*cps.Component{}}
+	command := "mkdir lib"
+	add := func(name, location, soname string) {
+		c := &cps.Component{Type: cps.Dylib}
+		c.Location, c.Soname = "@prefix@/"+location, soname
+		document.Components[name] = c
+		command += "; echo > " + location
+	}
+	add("a", "lib/liba.so", "liba.so.1")
+	add("b", "lib/libb.so.2.0", "libb.so.2")
+	command += "; ln -s libb.so.2.0 lib/libb.so.2"
+	for _, name := range []string{"c", "d", "e", "f"} {
+		add(name, "lib/lib"+name+".so", "lib"+name+".so.1")
+	}
+	add("whole", "lib/libw.so.1", "")
+	command += "; ln -s libw.so.1 lib/libw.so"
+	got := tree(t, nil, command).Lint(LintOptions{CPS: document})
+	want := []string{
+		"lib/liba.so (liba.so.1), lib/libc.so (libc.so.1), lib/libd.so (libd.so.1) and 2 more: no file beside it has its soname, by which programs ask for it; add a link of that name",
+		"lib/libb.so.2.0 (libb.so): no file beside it has the name by which it is linked; add a link of that name",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q", got)
 	}
 }
 
