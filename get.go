@@ -29,7 +29,7 @@ type GetOptions struct {
 	// Platform is the target, as os/architecture or a target triple, after
 	// which a C library may be named, as in "linux/amd64 musl" and
 	// "linux/amd64 glibc 2.28". Empty is OCIPKG_TARGET, else GOOS and GOARCH,
-	// else cargo's TARGET, else the host.
+	// else cargo's TARGET, else what CC says, else the host.
 	Platform string
 	// Force unpacks anew what the store has. With [Client.Load] it also lets a
 	// name stand for another package than before.

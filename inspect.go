@@ -113,7 +113,7 @@ func look(ctx context.Context, from artifact.Fetcher, root Descriptor, in *Inspe
 		if options.Platform == "" {
 			return in, in.fillIndex(ctx, from, root, options)
 		}
-		target, err := platform.Parse(options.Platform)
+		target, err := platform.Target(options.Platform)
 		if err != nil {
 			return nil, err
 		}
