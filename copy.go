@@ -233,6 +233,9 @@ func selectPlatforms(ctx context.Context, from artifact.Fetcher, root document, 
 		return root, checkFits(ctx, from, root, targets)
 	}
 	index, err := artifact.ParseIndex(ctx, root.raw)
+	if err == nil {
+		_, err = artifact.Complete(ctx, from, &index)
+	}
 	if err != nil {
 		return root, fmt.Errorf("index %s: %w", root.desc.Digest, err)
 	}

@@ -29,7 +29,7 @@ type GetOptions struct {
 	// Platform is the target, as os/architecture or a target triple, after
 	// which a C library may be named, as in "linux/amd64 musl" and
 	// "linux/amd64 glibc 2.28". Empty is OCIPKG_TARGET, else GOOS and GOARCH,
-	// else cargo's TARGET, else the host.
+	// else cargo's TARGET, else what CC says, else the host.
 	Platform string
 	// Force unpacks anew what the store has. With [Client.Load] it also lets a
 	// name stand for another package than before.
@@ -233,13 +233,13 @@ func (c *Client) getFrom(ctx context.Context, from *mirror.Source, ref reference
 	if err != nil {
 		return nil, err
 	}
-	desc, of, manifest, err := c.choose(ctx, top, raw, target, options.Explain)
+	chosen, err := c.choose(ctx, from, top, raw, target, options.Explain)
 	if err != nil {
 		return nil, err
 	}
-	p, err := c.install(ctx, from, desc, manifest, of, options.Force)
+	p, err := c.install(ctx, from, chosen.desc, chosen.manifest, chosen.of, options.Force)
 	if err == nil {
-		err = c.keep(ctx, top, raw)
+		err = c.keep(ctx, top, raw, chosen.said)
 	}
 	if err != nil {
 		return nil, err
@@ -276,31 +276,47 @@ func fixed(target Platform) func() (Platform, error) {
 	return func() (Platform, error) { return target, nil }
 }
 
-// keep stores what a name stands for when it is an index: the store answers later
-// questions from it.
-func (c *Client) keep(ctx context.Context, top Descriptor, raw []byte) error {
+// keep stores what a name stands for when it is an index, with what its packages
+// are for that it does not say: the store answers later questions from it.
+func (c *Client) keep(ctx context.Context, top Descriptor, raw []byte, said map[string]Platform) error {
 	if !artifact.IsIndex(top) {
 		return nil
+	}
+	if len(said) > 0 {
+		if err := c.store.NotePlatforms(ctx, top.Digest.String(), said); err != nil {
+			return err
+		}
 	}
 	return install.PutBlob(ctx, c.store, top.Digest, raw)
 }
 
-// choose gives the package for target that top is, or that top, an index, names,
-// and its manifest where that is at hand. Explain, unless it is nil, is told what
-// there was to choose from.
-func (c *Client) choose(ctx context.Context, top Descriptor, raw []byte, target Platform, explain func(Choice)) (Descriptor, Platform, []byte, error) {
+// chosen is a package for a target.
+type chosen struct {
+	desc     Descriptor
+	of       Platform
+	manifest []byte              // where it is at hand
+	said     map[string]Platform // of the index: see [artifact.Complete]
+}
+
+// choose gives the package for target that top is, or that top, an index in from,
+// names. Explain, unless it is nil, is told what there was to choose from.
+func (c *Client) choose(ctx context.Context, from artifact.Fetcher, top Descriptor, raw []byte, target Platform, explain func(Choice)) (chosen, error) {
 	if !artifact.IsIndex(top) {
-		return top, Platform{}, raw, nil
+		return chosen{desc: top, manifest: raw}, nil
 	}
 	index, err := artifact.ParseIndex(ctx, raw)
+	var said map[string]Platform
+	if err == nil {
+		said, err = artifact.Complete(ctx, stored{from, c.store}, &index)
+	}
 	if err != nil {
-		return top, Platform{}, nil, fmt.Errorf("index %s: %w", top.Digest, err)
+		return chosen{}, fmt.Errorf("index %s: %w", top.Digest, err)
 	}
 	if explain != nil {
 		explain(choiceOf(artifact.Choose(index, target), target))
 	}
 	desc, err := artifact.Select(index, target)
-	return desc, artifact.PlatformOf(desc), nil, err
+	return chosen{desc: desc, of: artifact.PlatformOf(desc), said: said}, err
 }
 
 func choiceOf(chosen artifact.Choice, target Platform) Choice {
@@ -391,13 +407,13 @@ func (c *Client) load(ctx context.Context, source string, options GetOptions) (*
 	if err != nil {
 		return nil, err
 	}
-	desc, of, manifest, err := c.choose(ctx, top, raw, target, options.Explain)
+	chosen, err := c.choose(ctx, l, top, raw, target, options.Explain)
 	if err != nil {
 		return nil, err
 	}
-	p, err := c.installFrom(ctx, l, desc, manifest, of, options.Force, false, nil)
+	p, err := c.installFrom(ctx, l, chosen.desc, chosen.manifest, chosen.of, options.Force, false, nil)
 	if err == nil {
-		err = c.keep(ctx, top, raw)
+		err = c.keep(ctx, top, raw, chosen.said)
 	}
 	if err != nil {
 		return nil, err

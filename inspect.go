@@ -113,7 +113,7 @@ func look(ctx context.Context, from artifact.Fetcher, root Descriptor, in *Inspe
 		if options.Platform == "" {
 			return in, in.fillIndex(ctx, from, root, options)
 		}
-		target, err := platform.Parse(options.Platform)
+		target, err := platform.Target(options.Platform)
 		if err != nil {
 			return nil, err
 		}
@@ -138,6 +138,9 @@ func (in *Inspection) fillIndex(ctx context.Context, from artifact.Fetcher, root
 		return err
 	}
 	in.Annotations = index.Annotations
+	if _, err := artifact.Complete(ctx, from, &index); err != nil {
+		return err
+	}
 	candidates := artifact.Candidates(index)
 	in.Packages = make([]IndexEntry, len(candidates))
 	workers, ctx := errgroup.WithContext(ctx)

@@ -223,6 +223,9 @@ func (l *locker) read(ctx context.Context, ref reference.Reference, tagOrDigest 
 		return locked, nil
 	}
 	index, err := artifact.ParseIndex(ctx, raw)
+	if err == nil {
+		_, err = artifact.Complete(ctx, stored{repo, l.client.store}, &index)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("index %s: %w", top.Digest, err)
 	}

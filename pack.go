@@ -300,8 +300,14 @@ func (o PackOptions) complete(spec *artifact.Spec, file project.File) error {
 	if err != nil {
 		return err
 	}
-	if spec.Platform, err = o.platform(of); err != nil {
+	given, err := o.given()
+	if err != nil {
 		return err
+	}
+	if o.Platform != "any" {
+		if spec.Platform, err = of.Platform(given); err != nil {
+			return err
+		}
 	}
 	if err := layer.CheckNames(spec.Files, spec.Platform.OS); err != nil {
 		return errdef.Errorf(errdef.ErrUsage, "%v; rename it, or, where the package is for a system like Linux alone, say so with --platform", err)
@@ -322,6 +328,12 @@ func (o PackOptions) complete(spec *artifact.Spec, file project.File) error {
 	if spec.CPS, err = derive.Package(layer.FS(spec.Files), derivation); err != nil {
 		return err
 	}
+	var requires []string
+	for _, r := range spec.Requires {
+		requires = append(requires, r.Package, path.Base(r.Image))
+	}
+	of.LinkedWith(spec.CPS, requires)
+	of.Estimate(&spec.Platform, given)
 	return o.lint(of, *spec)
 }
 
@@ -358,21 +370,12 @@ func readCPS(name string) (*cps.Package, error) {
 	return cps.Read(f, name)
 }
 
-// platform gives what the package is for, from the files and from what the user
-// says.
-func (o PackOptions) platform(of *survey.Survey) (Platform, error) {
-	var given Platform
-	switch o.Platform {
-	case "":
-	case "any":
+// given reads what the user says that the package is for.
+func (o PackOptions) given() (Platform, error) {
+	if o.Platform == "" || o.Platform == "any" {
 		return Platform{}, nil
-	default:
-		var err error
-		if given, err = platform.Parse(o.Platform); err != nil {
-			return given, err
-		}
 	}
-	return of.Platform(given)
+	return platform.Parse(o.Platform)
 }
 
 // lint tells the user what will trouble those who link the package; with Strict

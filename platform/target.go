@@ -188,13 +188,22 @@ func (p *Platform) setABI(abi, version string) {
 
 // Target gives the platform that a build is for: explicit where it is not
 // empty (a command's --platform or --target), else OCIPKG_TARGET, else GOOS and
-// GOARCH with the C library from CC, else TARGET where CARGO is set, else the
-// host. A GOOS or GOARCH that contradicts OCIPKG_TARGET is an error of kind
-// [errdef.ErrUsage]. What GOOS, TARGET and the host leave open is completed from
-// this machine when it is one of that kind; an explicit target and
-// OCIPKG_TARGET are taken as they are, unless it is cargo's TARGET that is
-// explicit.
+// GOARCH with the C library from CC, else TARGET where CARGO is set, else what CC
+// says by its name or its -target, else the host. A GOOS or GOARCH that
+// contradicts OCIPKG_TARGET is an error of kind [errdef.ErrUsage]. What GOOS,
+// TARGET and the host leave open is completed from this machine when it is one
+// of that kind; an explicit target and OCIPKG_TARGET are taken as they are, unless
+// it is cargo's TARGET that is explicit. Of macOS in no version, the version is
+// that of MACOSX_DEPLOYMENT_TARGET, where it is set.
 func Target(explicit string) (Platform, error) {
+	p, err := target(explicit)
+	if err == nil && p.OS == "darwin" {
+		p.OSVersion = cmp.Or(p.OSVersion, os.Getenv("MACOSX_DEPLOYMENT_TARGET"))
+	}
+	return p, err
+}
+
+func target(explicit string) (Platform, error) {
 	cargo := cargoTarget()
 	if explicit != "" && explicit != cargo {
 		return Parse(explicit)
@@ -222,7 +231,25 @@ func Target(explicit string) (Platform, error) {
 	if cargo != "" {
 		return fromCargo(cargo)
 	}
-	return Host(), nil
+	return fromCC(os.Getenv("CC")), nil
+}
+
+// fromCC gives what a C compiler's command line says of the target; one that
+// names none is this machine's.
+func fromCC(cc string) Platform {
+	words := strings.Fields(cc)
+	p, ok := targetOf(words)
+	if libc, named := libcOf(words); !ok && named { // musl-gcc, which names no architecture
+		p, ok = Platform{OS: runtime.GOOS, Architecture: runtime.GOARCH, Libc: libc}, true
+	}
+	host := Host()
+	if !ok {
+		p = host
+	}
+	if p.Architecture = underOption(words, p.Architecture); !ok && p != host {
+		p.LibcVersion = "" // that of another library
+	}
+	return p
 }
 
 // cargoTarget gives the target triple that cargo builds for, where it runs us;
@@ -280,22 +307,13 @@ func fromGoEnv() (Platform, bool) {
 // names no target is the system's own.
 func (p Platform) compiledBy(cc string) Platform {
 	words := strings.Fields(cc)
-	for i, word := range words {
-		triple, ok := strings.CutPrefix(word, "--target=")
-		if word == "-target" && i+1 < len(words) {
-			triple, ok = words[i+1], true
-		}
-		if named, err := FromTriple(triple); ok && err == nil && named.OS == p.OS && named.Architecture == p.Architecture {
-			p.Libc, p.LibcVersion, p.Env = named.Libc, named.LibcVersion, named.Env
-			return p
-		}
+	if named, ok := optionOf(words); ok && named.OS == p.OS && named.Architecture == p.Architecture {
+		p.Libc, p.LibcVersion, p.Env = named.Libc, named.LibcVersion, named.Env
+		return p
 	}
 	switch libc, named := libcOf(words); {
 	case p.OS == "windows":
 		p.Env = "gnu" // the only one that cgo works with
-	case p.OS == "darwin":
-		p.OSVersion = os.Getenv("MACOSX_DEPLOYMENT_TARGET")
-		return p.Complete()
 	case p.OS == "linux" && named:
 		p.Libc = libc // of what version depends on where that compiler looks
 	default:
@@ -304,28 +322,77 @@ func (p Platform) compiledBy(cc string) Platform {
 	return p
 }
 
-// libcOf gives the C library that a compiler's name says, as those of
-// x86_64-linux-gnu-gcc-12 and musl-clang do. Words is its command line, before
-// which a cache's may stand.
-func libcOf(words []string) (libc string, named bool) {
+// optionOf gives the target that an option in a compiler's command line says.
+func optionOf(words []string) (Platform, bool) {
+	for i, word := range words {
+		triple, ok := strings.CutPrefix(word, "--target=")
+		if word == "-target" && i+1 < len(words) {
+			triple, ok = words[i+1], true
+		}
+		if p, err := FromTriple(triple); ok && err == nil {
+			return p, true
+		}
+	}
+	return Platform{}, false
+}
+
+// targetOf gives the target that a compiler's command line says, by an option or
+// by its name, as that of aarch64-linux-gnu-gcc-12 does.
+func targetOf(words []string) (Platform, bool) {
+	if p, ok := optionOf(words); ok {
+		return p, true
+	}
+	parts := strings.Split(compilerOf(words), "-")
+	for i, part := range parts {
+		if slices.Contains([]string{"gcc", "g++", "cc", "c++", "clang", "clang++"}, part) {
+			p, err := FromTriple(strings.Join(parts[:i], "-"))
+			return p, err == nil
+		}
+	}
+	return Platform{}, false
+}
+
+// underOption gives the architecture that a compiler for x86 makes code for, when
+// -m32 or -m64 is among its options.
+func underOption(words []string, architecture string) string {
+	for _, word := range words {
+		switch {
+		case word == "-m32" && architecture == "amd64":
+			architecture = "386"
+		case word == "-m64" && architecture == "386":
+			architecture = "amd64"
+		}
+	}
+	return architecture
+}
+
+// compilerOf gives the name of the compiler in a command line, before which a
+// cache's may stand.
+func compilerOf(words []string) string {
 	for _, word := range words {
 		name := strings.TrimSuffix(word[strings.LastIndexAny(word, `/\`)+1:], ".exe")
-		if slices.Contains([]string{"ccache", "sccache", "distcc", "env"}, name) {
+		if !slices.Contains([]string{"ccache", "sccache", "distcc", "env"}, name) {
+			return name
+		}
+	}
+	return ""
+}
+
+// libcOf gives the C library that a compiler's name says, as those of
+// x86_64-linux-gnu-gcc-12 and musl-clang do.
+func libcOf(words []string) (libc string, named bool) {
+	name := compilerOf(words)
+	if strings.HasPrefix(name, "musl-") {
+		return "musl", true
+	}
+	parts := strings.Split(name, "-")
+	for i, part := range parts {
+		if i == 0 || !strings.HasPrefix(part, "gnu") && !strings.HasPrefix(part, "musl") {
 			continue
 		}
-		if strings.HasPrefix(name, "musl-") {
-			return "musl", true
+		if p, err := FromTriple(strings.Join(parts[:i+1], "-")); err == nil && p.Libc != "" {
+			return p.Libc, true
 		}
-		parts := strings.Split(name, "-")
-		for i, part := range parts {
-			if i == 0 || !strings.HasPrefix(part, "gnu") && !strings.HasPrefix(part, "musl") {
-				continue
-			}
-			if p, err := FromTriple(strings.Join(parts[:i+1], "-")); err == nil && p.Libc != "" {
-				return p.Libc, true
-			}
-		}
-		return "", false
 	}
 	return "", false
 }

@@ -86,3 +86,58 @@ func TestOtherClientsListAndCopyTheIndexWhole(t *testing.T) {
 		t.Errorf("oras finds nothing for darwin/arm64: %s", got)
 	}
 }
+
+// ORAS makes an index of packages without their platforms, which it takes from
+// configs of images alone.
+func TestAnIndexOfAnotherClientWithoutPlatformsIsChosenFromByTheConfigs(t *testing.T) {
+	oras := filepath.Join(peers(t), "oras")
+	registry := registrytest.StartDistribution(t, registrytest.Options{})
+	s := producer(t)
+	repository := registry.Host + "/acme/where"
+	var all []string
+	byPlatform := map[string]string{}
+	for i, name := range archives() {
+		pushed := s.Run("ocipkg", "push", name, repository+"@").OK().Digest()
+		all, byPlatform[builds[i].platform] = append(all, pushed), pushed
+	}
+	name := repository + ":1"
+	s.Run(oras, append([]string{"manifest", "index", "create", "--plain-http", name}, all...)...).OK()
+	if raw := s.Run(oras, "manifest", "fetch", "--plain-http", name).OK().Stdout; strings.Contains(raw, "platform") {
+		t.Fatalf("ORAS says platforms: %s", raw)
+	}
+	checkAll(t, s, name)
+
+	targets := []string{"linux/amd64 glibc", "linux/amd64 musl", "linux/arm64 glibc", "windows/amd64 gnu", "darwin/arm64 12.0"}
+	user := program.New(t, program.Options{})
+	user.WriteFile("ocipkg.toml", "[dependencies]\nwhere = \""+name+"\"\n", 0o644)
+	for _, target := range targets {
+		if got := user.Run("ocipkg", "get", "--platform", target, name).OK().Digest(); got != byPlatform[target] {
+			t.Errorf("for %s the package is %s, not %s", target, got, byPlatform[target])
+		}
+	}
+	user.Run("ocipkg", "get", "--platform", "linux/s390x", name).Fails(7, "linux/arm64")
+	user.Run("ocipkg", "lock").OK()
+	locked := program.New(t, program.Options{})
+	lock, err := os.ReadFile(filepath.Join(user.Dir, "ocipkg.lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	locked.WriteFile("ocipkg.toml", "[dependencies]\nwhere = \""+name+"\"\n", 0o644)
+	locked.WriteFile("ocipkg.lock", string(lock), 0o644)
+	for _, target := range targets[:2] {
+		locked.Run("ocipkg", "get", "--locked", "--platform", target, "where").OK()
+	}
+
+	registry.Stop()
+	for _, of := range []struct {
+		s    *program.Session
+		name string
+	}{{user, name}, {locked, "where"}} {
+		for _, target := range targets[:2] {
+			digest := strings.TrimPrefix(byPlatform[target], "sha256:")
+			if got := of.s.Run("ocipkg", "link", "--platform", target, of.name).OK().Stdout; !strings.Contains(got, digest) {
+				t.Errorf("without the registry %s has for %s %s, not %s", of.name, target, got, digest)
+			}
+		}
+	}
+}

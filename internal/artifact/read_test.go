@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -206,6 +207,41 @@ func TestResolveGoesThroughAnIndexAndNoFurther(t *testing.T) {
 	lying := from.add(ocispec.MediaTypeImageIndex, string(manifest()))
 	_, err = Resolve(ctx, from, lying, platform.Platform{})
 	refuses(t, err, "both manifests and layers")
+}
+
+func TestAnIndexWithoutPlatformsIsCompletedFromItsPackages(t *testing.T) {
+	from := newMemory()
+	var index ocispec.Index
+	want := map[string]platform.Platform{}
+	for _, p := range []platform.Platform{
+		{OS: "linux", Architecture: "arm64", Libc: "glibc", LibcVersion: "2.28"}, {OS: "linux", Architecture: "amd64", Libc: "musl"}, {},
+	} {
+		s := spec(t, "")
+		s.Platform = p
+		desc, err := Build(ctx, from, s)
+		must(t, err)
+		want[desc.Digest.String()] = p
+		index.Manifests = append(index.Manifests, ocispec.Descriptor{MediaType: desc.MediaType, Digest: desc.Digest, Size: desc.Size})
+	}
+	said, err := Complete(ctx, from, &index)
+	if err != nil || !maps.Equal(said, want) {
+		t.Errorf("it says %v, %v; want %v", said, err, want)
+	}
+	for _, c := range Candidates(index) {
+		if c.Platform != want[c.Descriptor.Digest.String()] {
+			t.Errorf("%s is for %s", c.Descriptor.Digest, c.Platform)
+		}
+	}
+	fetched := len(from.fetched)
+	index.Manifests = index.Manifests[:2]
+	if again, err := Complete(ctx, from, &index); err != nil || again != nil || len(from.fetched) != fetched {
+		t.Errorf("what is complete says %v, %v, after fetching %v", again, err, from.fetched[fetched:])
+	}
+
+	index.Manifests = slices.Repeat([]ocispec.Descriptor{{MediaType: ocispec.MediaTypeImageManifest, Digest: someDigest, Size: 2}}, MaxUnsaid+1)
+	if _, err := Complete(ctx, from, &index); !errors.Is(err, errdef.ErrPlatform) || len(from.fetched) != fetched {
+		t.Errorf("of too many the error is %v, after fetching %v", err, from.fetched[fetched:])
+	}
 }
 
 func TestAnnotationsAreThoseOfTheManifestOrOfOldRust(t *testing.T) {

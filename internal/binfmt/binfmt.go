@@ -152,9 +152,12 @@ type File struct {
 	// Slices holds the parts of a universal (fat) Mach-O file, one for each architecture, in order; nil for all other files.
 	Slices []*File
 
-	assumedOS bool        // Platform.OS is the format's default
-	imports   string      // of a COFF object that is part of an import library: its DLL, or "?"
-	floors    glibcFloors // of ELF objects
+	assumedOS bool   // Platform.OS is the format's default
+	imports   string // of a COFF object that is part of an import library: its DLL, or "?"
+
+	// What ELF objects for Linux need of these libraries, and define of it; nil for nothing.
+	glibc, libstdcxx *symbolNeeds
+	cxx11            bool // they need symbols of libstdc++'s namespace std::__cxx11
 }
 
 // Platforms lists the platforms that the file has code for: several for a universal file, else one at most.

@@ -16,7 +16,7 @@ func (in *inspector) elfObject(e *elfFile, f *File) error {
 	f.SlimLTO = slim
 	err = in.elfSymbols(e, elf.SHT_SYMTAB, symbolPrefix, func(name []byte, symbol Symbol) error {
 		in.evidence.add(name, symbol.Defined)
-		in.evidence.needs.add(name, symbol)
+		in.evidence.addVersioned(name, symbol)
 		if bytes.Equal(name, []byte("__gnu_lto_slim")) {
 			f.SlimLTO = true
 		}

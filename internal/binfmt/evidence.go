@@ -18,7 +18,10 @@ type evidence struct {
 	// glibc maps names of glibc's that were seen to whether the code itself defines them.
 	glibc map[string]bool
 
-	needs glibcNeeds // of ELF objects
+	// Of ELF objects.
+	needs, needsCXX symbolNeeds
+	cxx11           bool // something of libstdc++'s namespace std::__cxx11 is needed
+	gccCXX          bool // something is needed that only GCC's compiler asks for, mostly of libstdc++
 }
 
 // maxProofs bounds evidence.glibc. There are fewer than a hundred such names.
@@ -44,6 +47,27 @@ func (e *evidence) add(name []byte, defined bool) {
 		}
 	case !defined && bytes.Equal(name, []byte("_CxxThrowException")):
 		e.cxx = true
+	}
+}
+
+// addVersioned takes note of one global symbol of an ELF object, if glibc or libstdc++ may have it.
+func (e *evidence) addVersioned(name []byte, symbol Symbol) {
+	e.needs.add(name, symbol)
+	if !hasAnyPrefix(name, "_Z", "__cxa_") {
+		return
+	}
+	e.needsCXX.library = libstdcxxLibrary
+	known := e.needsCXX.add(name, symbol)
+	if symbol.Defined || symbol.Weak {
+		return
+	}
+	e.cxx11 = e.cxx11 || hasAnyPrefix(name, "_ZNSt7__cxx11", "_ZNKSt7__cxx11")
+	switch string(name) {
+	case "_ZSt19uncaught_exceptionsv": // libc++ has it under the same name
+	case "__cxa_call_terminate": // and this for what GCC compiled
+		e.gccCXX = true
+	default:
+		e.libstdcxx = e.libstdcxx || known && hasAnyPrefix(name, "_ZSt", "_ZNSt", "_ZNKSt")
 	}
 }
 
@@ -130,7 +154,7 @@ func (e *evidence) provesGlibc() bool {
 func (e *evidence) conclude(f *File) {
 	f.CXX = f.CXX || e.cxx
 	switch {
-	case e.libstdcxx && !e.libcxx:
+	case (e.libstdcxx || e.gccCXX) && !e.libcxx:
 		f.CXXRuntime = Libstdcxx
 	case e.libcxx && !e.libstdcxx:
 		f.CXXRuntime = Libcxx
@@ -144,7 +168,16 @@ func (e *evidence) conclude(f *File) {
 			f.Platform.OS = ""
 		}
 		if f.Platform.OS == "linux" && !e.otherLibc {
-			e.needs.conclude(f)
+			f.cxx11 = e.cxx11
+			// Copies, so that what else the inspector holds can go.
+			for _, n := range []struct {
+				needs symbolNeeds
+				to    **symbolNeeds
+			}{{e.needs, &f.glibc}, {e.needsCXX, &f.libstdcxx}} {
+				if n.needs.uses != nil || n.needs.bound|n.needs.weaklyBound != 0 {
+					*n.to = &n.needs
+				}
+			}
 		}
 	case FormatCOFF:
 		f.Env = e.env()

@@ -35,7 +35,7 @@ func FuzzInspect(f *testing.F) {
 // that what links on no older one needs no older one.
 func checkFloors(t *testing.T, f *File) {
 	t.Helper()
-	linkable, linked := f.LinkableOn(""), f.LinkedFloor("2.999")
+	linkable, linked := f.LinkableOn("", nil), f.LinkedFloor("2.999")
 	if compareVersions(linked, linkable) < 0 {
 		t.Errorf("linkable on %q, but needs %q", linkable, linked)
 	}
@@ -44,7 +44,7 @@ func checkFloors(t *testing.T, f *File) {
 		t.Errorf("%s %s for %s needs glibc %q", f.Format, f.Kind, f.Platform, linked)
 	}
 	for _, glibc := range []string{"2.17", "2.36"} {
-		if on, with := f.LinkableOn(glibc), f.LinkedFloor(glibc); compareVersions(on, glibc) > 0 || compareVersions(with, glibc) > 0 {
+		if on, with := f.LinkableOn(glibc, nil), f.LinkedFloor(glibc); compareVersions(on, glibc) > 0 || compareVersions(with, glibc) > 0 {
 			t.Errorf("on %s: linkable on %q, needs %q", glibc, on, with)
 		}
 	}

@@ -177,7 +177,7 @@ func TestFloorOfAnArchiveIsThatOfWhatIsLinkedFromIt(t *testing.T) {
 		if want := readelfFloor(t, filepath.Join(dir, "program")); higherVersion(got, startFiles) != want {
 			t.Errorf("%s: needs %q when linked on %s, %q with start files, readelf says %q of a program", c.name, got, version, startFiles, want)
 		}
-		if got := f.LinkableOn(""); runtime.GOARCH == "amd64" && got != c.linkable {
+		if got := f.LinkableOn("", nil); runtime.GOARCH == "amd64" && got != c.linkable {
 			t.Errorf("%s: linkable on %q, want %q", c.name, got, c.linkable)
 		}
 	}
@@ -200,8 +200,8 @@ func TestSymbolThatAnotherMemberDefinesIsNoNeed(t *testing.T) {
 		run(t, dir, "rm", "-f", "lib.a")
 		run(t, dir, "ar", append([]string{"rcs", "lib.a"}, strings.Fields(c.members)...)...)
 		f := inspectPath(t, filepath.Join(dir, "lib.a"))
-		if f.LinkableOn("") != c.want || f.LinkedFloor("2.43") != c.want {
-			t.Errorf("%s: linkable on %q, needs %q when linked on 2.43, want %q", c.members, f.LinkableOn(""), f.LinkedFloor("2.43"), c.want)
+		if f.LinkableOn("", nil) != c.want || f.LinkedFloor("2.43") != c.want {
+			t.Errorf("%s: linkable on %q, needs %q when linked on 2.43, want %q", c.members, f.LinkableOn("", nil), f.LinkedFloor("2.43"), c.want)
 		}
 	}
 }

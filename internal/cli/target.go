@@ -33,7 +33,7 @@ func (a *app) explain(c ocipkg.Choice) {
 // in target, as the API takes it, before the command runs.
 func addPlatform(cmd *cobra.Command, target *string) {
 	var libc string
-	cmd.Flags().StringVar(target, "platform", "", "the target: `os/arch` or a triple (default: OCIPKG_TARGET, GOOS/GOARCH, the host)")
+	cmd.Flags().StringVar(target, "platform", "", "the target: `os/arch` or a triple (default: OCIPKG_TARGET, GOOS/GOARCH, CC, the host)")
 	cmd.Flags().StringVar(target, "target", "", "`TRIPLE`, the same as --platform")
 	cmd.Flags().StringVar(&libc, "libc", "", "the `LIBRARY` of the target: glibc, musl, or one with its version, glibc:2.28")
 	cmd.MarkFlagsMutuallyExclusive("platform", "target")

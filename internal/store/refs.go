@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"time"
@@ -180,18 +181,65 @@ func (s *Store) Index(digest string) (candidates []string, platforms []platform.
 	if json.Unmarshal(raw, &doc) != nil {
 		return nil, nil
 	}
+	var said map[string]platform.Platform // read when it is first wanted
 	for _, m := range doc.Manifests {
 		_, _, ok := reference.SplitDigest(m.Digest)
 		if !ok || m.MediaType != ociManifest && m.MediaType != dockerManifest || m.Annotations["vnd.docker.reference.type"] != "" {
 			continue // another index, or the provenance of an image
 		}
-		if m.Platform == nil {
-			m.Platform = &platform.OCI{}
-		}
 		candidates = append(candidates, m.Digest)
+		if m.Platform == nil {
+			if said == nil {
+				said = s.notedPlatforms(digest)
+			}
+			m.Platform = &platform.OCI{}
+			if p, ok := said[m.Digest]; ok {
+				platforms = append(platforms, p)
+				continue
+			}
+			if p, err := s.Package(m.Digest); err == nil {
+				platforms = append(platforms, p.Platform)
+				continue
+			}
+		}
 		platforms = append(platforms, platform.FromOCI(*m.Platform, m.Annotations))
 	}
 	return candidates, platforms
+}
+
+// PlatformsSuffix ends the name of the note beside a stored index that says what
+// packages are for of which only their configs say it.
+const PlatformsSuffix = ".platforms"
+
+// NotePlatforms notes of the index of that digest what packages are for, by their
+// digests, which [Store.Index] gives for those that have no platform there.
+func (s *Store) NotePlatforms(ctx context.Context, digest string, platforms map[string]platform.Platform) error {
+	algorithm, encoded, _ := reference.SplitDigest(digest)
+	if maps.Equal(s.notedPlatforms(digest), platforms) {
+		return nil
+	}
+	raw, err := json.Marshal(platforms)
+	if err != nil {
+		return err
+	}
+	lock, err := s.Lock(ctx, LockName(digest), false)
+	if err == nil {
+		defer lock.Release()
+		err = s.WriteFile(lock, s.Path("blobs", algorithm, encoded+PlatformsSuffix), raw)
+	}
+	return s.Explain(err)
+}
+
+// notedPlatforms reads what [Store.NotePlatforms] wrote; nothing when it is not
+// there, or damaged.
+func (s *Store) notedPlatforms(digest string) map[string]platform.Platform {
+	algorithm, encoded, _ := reference.SplitDigest(digest)
+	platforms := map[string]platform.Platform{}
+	raw, err := os.ReadFile(s.Path("blobs", algorithm, encoded+PlatformsSuffix))
+	if err != nil || json.Unmarshal(raw, &platforms) != nil {
+		return map[string]platform.Platform{}
+	}
+	return platforms
 }
 
 // PackagesOf lists the packages in the store that a digest stands for: the

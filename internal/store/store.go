@@ -6,6 +6,7 @@
 //	                         files      path, size, mode and digest of each file
 //	                         static/ shared/  links to the libraries of one kind
 //	blobs/sha256/<digest>               indexes, manifests and configs as they came
+//	blobs/sha256/<digest>.platforms     what packages of an index are for, where it does not say
 //	refs/<hash of the name>             what a name stood for when it was looked up
 //	layers/<digest>                     the packages that had the layer last
 //	pushed/<repository>/<directory>     what was pushed, by the hashes of their names

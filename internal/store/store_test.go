@@ -274,6 +274,30 @@ func TestThePackageOfAStoredIndexIsChosenForTheTarget(t *testing.T) {
 	}
 }
 
+func TestWhatAnIndexDoesNotSayOfItsPackagesIsNoted(t *testing.T) {
+	s := open(t)
+	amd64, arm64 := add(t, s, "amd64"), add(t, s, "arm64")
+	entry := func(d string) string { return fmt.Sprintf(`{"mediaType":%q,"digest":%q,"size":2}`, ociManifest, d) }
+	gone := digestOf("gone")
+	index := fmt.Sprintf(`{"schemaVersion":2,"manifests":[%s,%s,%s]}`, entry(arm64), entry(gone), entry(amd64))
+	d := digestOf(index)
+	put(t, s, "blobs/sha256/"+LockName(d), index)
+	said := map[string]platform.Platform{
+		arm64: {OS: "linux", Architecture: "arm64"}, gone: {OS: "linux", Architecture: "s390x"}, amd64: {OS: "linux", Architecture: "amd64"},
+	}
+	must(t, s.NotePlatforms(context.Background(), d, said))
+	for _, want := range []string{amd64, arm64, gone} {
+		p, err := s.LookupDigest(d, func() (platform.Platform, error) { return said[want], nil })
+		if want == gone && !errors.Is(err, errdef.ErrNotFound) || want != gone && (err != nil || p.Digest != want) {
+			t.Errorf("for %s it is %+v, %v; want %s", said[want], p, err, want)
+		}
+	}
+	_, err := s.LookupDigest(d, func() (platform.Platform, error) { return platform.Platform{OS: "windows"}, nil })
+	if !errors.Is(err, errdef.ErrPlatform) {
+		t.Errorf("for Windows the error is %v", err)
+	}
+}
+
 func TestALockIsHeldAloneOrShared(t *testing.T) {
 	s := open(t)
 	one, err := s.TryLock("x", true)

@@ -38,9 +38,13 @@ func (s *Survey) Lint(options LintOptions) []string {
 			infos = []*binfmt.File{c.info}
 		}
 		for _, info := range infos {
-			lintFile(info, s.estimate(c), options, func(format string, args ...any) { say(c.path, format, args...) })
+			linkable, _ := s.estimate(c)
+			lintFile(info, linkable, options, func(format string, args ...any) { say(c.path, format, args...) })
 		}
-		if built := c.platform(options.Platform.Architecture); c.info.Conflict != nil {
+		if lacking := c.info.OnlyInGlibc(&s.elsewhere); options.Platform.Libc == binfmt.Musl && len(lacking) > 0 {
+			say(c.path, "needs %s, and the package is for musl; build it with a compiler for musl", someOf(lacking))
+		}
+		if built := c.forLibc(options.Platform).platform(options.Platform.Architecture); c.info.Conflict != nil {
 			say(c.path, "has members for different platforms: %v", c.info.Conflict)
 		} else if reason, ok := built.Fits(s.of(options.Platform)); !ok {
 			say(c.path, "is for another platform, %s: %s", built, reason)
@@ -54,6 +58,15 @@ func (s *Survey) Lint(options LintOptions) []string {
 		found = append(found, "the link description names "+p+", a path of the machine that it was built on")
 	}
 	return found
+}
+
+// someOf lists symbols that musl has not, the first few by name.
+func someOf(symbols []string) string {
+	const shown = 3
+	if len(symbols) <= shown {
+		return strings.Join(symbols, ", ") + " of glibc, which musl does not have"
+	}
+	return fmt.Sprintf("%s and %d more symbols of glibc, which musl does not have", strings.Join(symbols[:shown], ", "), len(symbols)-shown)
 }
 
 // of gives the platform that each file should be for: the package's, its floors
@@ -198,12 +211,28 @@ func follow(name string, links map[string]string) string {
 // absolutePaths lists the paths in a link description that are neither in the
 // package nor the system's, each once.
 func absolutePaths(document *cps.Package) []string {
+	var found []string
+	eachString(document, func(text string) {
+		for _, word := range words(text) {
+			for _, flag := range []string{"-L", "-I", "-F", "-isystem"} {
+				word = strings.TrimPrefix(word, flag)
+			}
+			if isBuildPath(word) && !slices.Contains(found, word) {
+				found = append(found, word)
+			}
+		}
+	})
+	slices.Sort(found)
+	return found
+}
+
+// eachString calls visit with each string in a link description.
+func eachString(document *cps.Package, visit func(string)) {
 	raw, err := json.Marshal(document)
 	var tree any
 	if err != nil || json.Unmarshal(raw, &tree) != nil {
-		return nil
+		return
 	}
-	var found []string
 	var walk func(any)
 	walk = func(v any) {
 		switch v := v.(type) {
@@ -216,19 +245,15 @@ func absolutePaths(document *cps.Package) []string {
 				walk(element)
 			}
 		case string:
-			for _, word := range strings.FieldsFunc(v, func(r rune) bool { return r == ',' || r == '=' || r == ' ' }) {
-				for _, flag := range []string{"-L", "-I", "-F", "-isystem"} {
-					word = strings.TrimPrefix(word, flag)
-				}
-				if isBuildPath(word) && !slices.Contains(found, word) {
-					found = append(found, word)
-				}
-			}
+			visit(v)
 		}
 	}
 	walk(tree)
-	slices.Sort(found)
-	return found
+}
+
+// words splits flags, and what they say.
+func words(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == '=' || r == ' ' })
 }
 
 // isBuildPath tells whether a path means a place of one machine: it is absolute,

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ocipkg/ocipkg/internal/binfmt"
+	"github.com/ocipkg/ocipkg/internal/cps"
 	"github.com/ocipkg/ocipkg/internal/errdef"
 	"github.com/ocipkg/ocipkg/internal/layer"
 	"github.com/ocipkg/ocipkg/internal/rawfile"
@@ -24,6 +25,10 @@ import (
 type Survey struct {
 	files    []layer.File
 	compiled []compiled
+
+	// elsewhere is the symbols that static libraries do not need of the system's
+	// C and C++ libraries, whatever else these have them for.
+	elsewhere binfmt.Elsewhere
 }
 
 // compiled is one compiled file of a package.
@@ -56,9 +61,31 @@ func Of(files []layer.File) (*Survey, error) {
 	for i, info := range infos {
 		if info != nil {
 			s.compiled = append(s.compiled, compiled{files[i].Path, info})
+			s.elsewhere.AddFile(info)
+		}
+	}
+	for _, c := range s.compiled {
+		if c.info.Libc == "" && c.info.ProvesGlibc(&s.elsewhere) {
+			c.info.Libc = binfmt.Glibc
 		}
 	}
 	return s, nil
+}
+
+// LinkedWith takes note of what a package is linked with: the names in its link
+// description, nil for none, and the other packages that it requires. Of some
+// libraries it is known which symbols of newer C libraries they have.
+func (s *Survey) LinkedWith(document *cps.Package, requires []string) {
+	for _, name := range requires {
+		s.elsewhere.AddLibrary(name)
+	}
+	eachString(document, func(text string) {
+		for _, word := range words(text) {
+			// -lbsd, bsd, libbsd, libbsd:component
+			name, _, _ := strings.Cut(strings.TrimPrefix(word, "-l"), ":")
+			s.elsewhere.AddLibrary(name)
+		}
+	})
 }
 
 // maxWorkers bounds the files that are looked at at once, whose tables of names
@@ -84,8 +111,8 @@ func Inspect(name string) (*binfmt.File, error) {
 // different platforms, or for another than given, are an error of kind
 // [errdef.ErrPlatform] that says which is which.
 //
-// The libc of a package is proven by one file for all. What a static library is
-// estimated to need counts only then, and gives way to a version that is given.
+// The libc of a package is proven by one file for all, except that a static
+// library proves nothing against musl, if that is given.
 func (s *Survey) Platform(given platform.Platform) (platform.Platform, error) {
 	var sum platform.Platform
 	for _, c := range s.compiled {
@@ -95,7 +122,7 @@ func (s *Survey) Platform(given platform.Platform) (platform.Platform, error) {
 		if c.lacks(given.Architecture) {
 			return sum, errdef.Errorf(errdef.ErrPlatform, "%s is universal, and has no code for %s; leave the platform out, or give any", c.path, given.Architecture)
 		}
-		if !merge(&sum, c.platform(given.Architecture)) {
+		if !merge(&sum, c.forLibc(given).platform(given.Architecture)) {
 			return sum, errdef.Errorf(errdef.ErrPlatform, "the files are for different platforms: %s; make a package for each, or give --platform any", s.list())
 		}
 	}
@@ -104,29 +131,48 @@ func (s *Survey) Platform(given platform.Platform) (platform.Platform, error) {
 	if !merge(&sum, found) {
 		return sum, errdef.Errorf(errdef.ErrPlatform, "the platform %s was asked for, and the files are for %s: %s; leave the platform out, or give any", given, found, s.list())
 	}
-	if sum.Libc != binfmt.Glibc {
-		return sum, nil
-	}
-	for _, c := range s.compiled {
-		if floor := s.estimate(c); given.LibcVersion == "" && higher(sum.LibcVersion, floor) != sum.LibcVersion {
-			sum.LibcVersion, sum.LibcEstimated = floor, true
-		}
-	}
 	return sum, nil
 }
 
-// estimate gives the oldest glibc that a static library is estimated to link on;
-// empty for none. With a shared twin there is no need to estimate: what that was
-// linked with is written in it, and a function that glibc has only of late, such
-// as strlcpy, was then found in another library.
-func (s *Survey) estimate(c compiled) string {
+// Estimate completes what [Survey.Platform] made of given by the versions of C
+// and C++ libraries that static libraries are estimated to need. These count only
+// where the package is known to be for the library, and give way to a version
+// that is given.
+func (s *Survey) Estimate(sum *platform.Platform, given platform.Platform) {
+	for _, c := range s.compiled {
+		libc, cxx := s.estimate(c)
+		if sum.Libc == binfmt.Glibc && given.LibcVersion == "" && higher(sum.LibcVersion, libc) != sum.LibcVersion {
+			sum.LibcVersion, sum.LibcEstimated = libc, true
+		}
+		if sum.Cxx == binfmt.Libstdcxx && given.CxxVersion == "" {
+			sum.CxxVersion = higher(sum.CxxVersion, cxx)
+		}
+	}
+}
+
+// estimate gives the oldest glibc and the oldest libstdc++ that a static library
+// is estimated to link with; empty for none. With a shared twin there is no need
+// to estimate: what that was linked with is written in it, and a function that
+// glibc has only of late, such as strlcpy, was then found in another library.
+func (s *Survey) estimate(c compiled) (libc, cxx string) {
 	stem, isArchive := strings.CutSuffix(c.path, ".a")
 	if isArchive && slices.ContainsFunc(s.compiled, func(other compiled) bool {
 		return strings.HasPrefix(other.path, stem+".so") && other.info.Kind == binfmt.KindShared && other.info.LibcVersion != ""
 	}) {
-		return ""
+		return "", ""
 	}
-	return c.info.LinkableOn("")
+	return c.info.LinkableOn("", &s.elsewhere), c.info.LinkableWithLibstdcxx(&s.elsewhere)
+}
+
+// forLibc gives a compiled file without the glibc that the symbols of objects
+// prove, where the package is to be for musl: [Survey.Lint] tells of them.
+func (c compiled) forLibc(given platform.Platform) compiled {
+	if given.Libc == binfmt.Musl && (c.info.Kind == binfmt.KindArchive || c.info.Kind == binfmt.KindObject) {
+		info := *c.info
+		info.Libc = ""
+		c.info = &info
+	}
+	return c
 }
 
 // platform gives the platform of one compiled file. A universal file is for

@@ -100,13 +100,19 @@ func TestThePlatformIsThatOfAllFilesTogether(t *testing.T) {
 		{"a floor of the user's word", nil, archive("int getentropy(void *, unsigned long); int f(void) { return getentropy(0, 0); }"), "linux/any glibc 2.17", "linux/" + host + " glibc 2.17"},
 		{"the floor of a shared twin, with which nothing is to be guessed", nil, archive("unsigned long strlcpy(char *, const char *, unsigned long); char b[2]; int f(void) { return strlcpy(b, b, 1); }") +
 			" && printf 'int f(void) { return 0; } int puts(const char *); int g(void) { return puts(\"\"); }' > b.c && cc -shared -fPIC b.c -o liba.so.1 && rm b.c", "", "linux/" + host + " glibc 2.2.5"},
+		{"what nothing but glibc has", nil, archive("int pidfd_open(int, unsigned); unsigned long strlcpy(char *, const char *, unsigned long); char b[2]; int f(void) { return pidfd_open(0, 0) + strlcpy(b, b, 1); }"), "", "linux/" + host + " glibc 2.38"},
+		{"what another library of the package defines", nil, archive("unsigned long strlcpy(char *, const char *, unsigned long); char b[2]; int f(void) { return strlcpy(b, b, 1); }") +
+			" && printf 'unsigned long strlcpy(char *a, const char *b, unsigned long n) { return *a + *b + n; }' > b.c && cc -fPIC -c b.c && ar rcs libb.a b.o && rm b.c b.o", "linux/any glibc", "linux/" + host + " glibc"},
+		{"musl, by the user's word", nil, archive("int pidfd_open(int, unsigned); int f(void) { return pidfd_open(0, 0); }"), "linux/any musl", "linux/" + host + " musl"},
 		{"musl has no floors", nil, archive("int getentropy(void *, unsigned long); int f(void) { return getentropy(0, 0); }"), "linux/any musl", "linux/" + host + " musl"},
 	} {
-		got, err := tree(t, c.files, c.command).Platform(parse(t, c.given))
+		s, given := tree(t, c.files, c.command), parse(t, c.given)
+		got, err := s.Platform(given)
+		s.Estimate(&got, given)
 		if err != nil || got.String() != c.want {
 			t.Errorf("%s: %v, %v; want %s", c.name, got, err, c.want)
 		}
-		if got.LibcEstimated != strings.Contains(c.name, "estimated") {
+		if got.LibcEstimated != (strings.Contains(c.name, "estimated") || strings.Contains(c.name, "nothing but glibc")) {
 			t.Errorf("%s: estimated is %t", c.name, got.LibcEstimated)
 		}
 	}
@@ -159,10 +165,16 @@ func TestLintNamesTheFileAndWhatIsWrongWithIt(t *testing.T) {
 		{"links in circles", nil, "echo > a.h && ln -s c.h b.h && ln -s b.h d.h && ln -s d.h c.h", LintOptions{}, "*"},
 		{"too new a glibc", nil, archive("int getentropy(void *, unsigned long); int f(void) { return getentropy(0, 0); }"), LintOptions{MaxGlibc: "2.24"}, "liba.a can be linked on glibc 2.25 or later"},
 		{"a glibc that is not too new", nil, archive("int getentropy(void *, unsigned long); int f(void) { return getentropy(0, 0); }"), LintOptions{MaxGlibc: "2.25"}, ""},
+		{"what a library that it is linked with has", nil, archive("unsigned long strlcpy(char *, const char *, unsigned long); char b[2]; int f(void) { return strlcpy(b, b, 1); }"), LintOptions{MaxGlibc: "2.24", CPS: withFlags("-lbsd")}, ""},
+		{"what musl does not have", nil, archive("int fcntl64(int), open64(int), mseal(int), qsort_r(int), gnu_get_libc_version(void); int f(void) { return fcntl64(0) + open64(0) + mseal(0) + qsort_r(0) + gnu_get_libc_version(); }"),
+			LintOptions{Platform: parse(t, "linux/any musl")}, "liba.a needs fcntl64, gnu_get_libc_version, mseal and 1 more symbols of glibc, which musl does not have"},
+		{"what musl has", nil, archive("unsigned long strlen(const char *), strlcpy(char *, const char *, unsigned long); char b[2]; int f(void) { return strlcpy(b, b, strlen(b)); }"), LintOptions{Platform: parse(t, "linux/any musl")}, ""},
 		{"a thin archive", nil, "printf 'int f;' > a.c && cc -c a.c && ar rcsT liba.a a.o && rm a.c", LintOptions{}, "liba.a is a thin archive"},
 		{"a path of the build", nil, "echo > a.h", LintOptions{CPS: withFlags("-L/home/ci/lib", "-L@prefix@/lib", "-L/usr/lib/x")}, "the link description names /home/ci/lib"},
 	} {
-		found := tree(t, c.files, c.command).Lint(c.options)
+		s := tree(t, c.files, c.command)
+		s.LinkedWith(c.options.CPS, nil)
+		found := s.Lint(c.options)
 		switch {
 		case c.want == "*" && len(found) == 3:
 		case c.want == "" && len(found) == 0:

@@ -359,6 +359,9 @@ func (r *remover) removeBlob(ctx context.Context, digest string, keep func(fs.Fi
 		if err := os.Remove(aside); err != nil {
 			return err
 		}
+		if err := os.Remove(path + store.PlatformsSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
 	r.removed.Blobs++
 	r.removed.Freed += info.Size()

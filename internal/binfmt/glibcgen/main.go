@@ -1,14 +1,17 @@
-// Command glibcgen makes the table of the versions of glibc's symbols from Debian packages that hold glibc: libc6, and
-// libc6-…-cross for architectures that Debian does not release.
+// Command glibcgen makes the tables of the versions of symbols from Debian packages: glibc's from libc6, libc6-…-cross for
+// architectures that Debian does not release, and musl, of which it notes what glibc has, too; libstdc++'s from libstdc++6 and
+// libstdc++6-…-cross.
 //
-//	go run ./internal/binfmt/glibcgen libc6_*.deb >internal/binfmt/glibc.txt
+//	go run ./internal/binfmt/glibcgen libc6*.deb musl_*.deb >internal/binfmt/glibc.txt
+//	go run ./internal/binfmt/glibcgen libstdc++6*.deb >internal/binfmt/libstdcxx.txt
 //
-// The newest packages are enough, since glibc keeps the versions that it ever had. It needs dpkg-deb.
+// The newest packages are enough, since the libraries keep the versions that they ever had. It needs dpkg-deb.
 package main
 
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"debug/elf"
 	"fmt"
 	"io"
@@ -21,8 +24,18 @@ import (
 	"github.com/ocipkg/ocipkg/internal/binfmt"
 )
 
-// libraries matches the sonames of the libraries that glibc's functions are in, or once were.
-var libraries = regexp.MustCompile(`^(lib(c|m|pthread|dl|rt|util|resolv|anl|mvec)\.so\.|ld[-.])`)
+// libraries matches the sonames of the libraries that glibc's functions are in, or once were, and libstdc++'s.
+var libraries = regexp.MustCompile(`^(lib(c|m|pthread|dl|rt|util|resolv|anl|mvec|stdc\+\+)\.so\.|ld[-.])`)
+
+// versioned matches the versions of symbols that count.
+var versioned = regexp.MustCompile(`^(GLIBC|GLIBCXX|CXXABI)_([0-9.]+)$`)
+
+// abis maps the versions of CXXABI to those of GLIBCXX that came with the same GCC. Older ones are below what the table begins with.
+// See https://gcc.gnu.org/onlinedocs/libstdc++/manual/abi.html.
+var abis = map[string]string{
+	"1.3.10": "3.4.22", "1.3.11": "3.4.23", "1.3.12": "3.4.26", "1.3.13": "3.4.29",
+	"1.3.14": "3.4.31", "1.3.15": "3.4.33", "1.3.16": "3.4.34", "1.3.17": "3.4.35",
+}
 
 func main() {
 	if err := generate(os.Args[1:]); err != nil {
@@ -32,7 +45,7 @@ func main() {
 }
 
 func generate(packages []string) error {
-	t := make(table)
+	t := table{symbols: make(map[string]map[string]*symbol), musl: make(map[string]bool)}
 	var sources []string
 	for _, file := range packages {
 		name, err := exec.Command("dpkg-deb", "--show", "--showformat=${Package}:${Architecture} ${Version}", file).Output()
@@ -49,7 +62,7 @@ func generate(packages []string) error {
 }
 
 // readPackage adds the symbols of a package's libraries.
-func (t table) readPackage(file string) error {
+func (t *table) readPackage(file string) error {
 	cmd := exec.Command("dpkg-deb", "--fsys-tarfile", file)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -82,10 +95,19 @@ func (t table) readPackage(file string) error {
 }
 
 // readLibrary adds the symbols of one file, if it is one of the libraries.
-func (t table) readLibrary(b []byte) error {
+func (t *table) readLibrary(b []byte) error {
 	info, err := binfmt.Inspect(bytes.NewReader(b), int64(len(b)))
-	if err != nil || !libraries.MatchString(info.Soname) {
-		return err
+	if err != nil {
+		return nil // a linker script, say
+	}
+	isMusl := info.Soname == "libc.so" || strings.HasPrefix(info.Soname, "libc.musl-")
+	if !isMusl && !libraries.MatchString(info.Soname) {
+		return nil
+	}
+	if strings.HasPrefix(info.Soname, "libstdc++") {
+		t.library, t.oldest = "libstdc++", oldestLibstdcxx
+	} else {
+		t.library, t.oldest = "glibc", oldestGlibc
 	}
 	file, err := elf.NewFile(bytes.NewReader(b))
 	if err != nil {
@@ -96,31 +118,42 @@ func (t table) readLibrary(b []byte) error {
 		return err
 	}
 	for _, s := range symbols {
-		version, ok := strings.CutPrefix(s.Version, "GLIBC_")
-		if s.Section == elf.SHN_UNDEF || !ok || strings.Trim(version, ".0123456789") != "" {
-			continue
+		match := versioned.FindStringSubmatch(s.Version)
+		switch {
+		case s.Section == elf.SHN_UNDEF:
+		case isMusl:
+			t.musl[s.Name] = true
+		case match == nil || s.Name == s.Version: // versions are symbols too
+		case match[1] == "CXXABI":
+			t.add(info.Platform.Architecture, s.Name, cmp.Or(abis[match[2]], t.oldest), !s.VersionIndex.IsHidden())
+		default:
+			t.add(info.Platform.Architecture, s.Name, match[2], !s.VersionIndex.IsHidden())
 		}
-		t.add(info.Platform.Architecture, s.Name, version, !s.VersionIndex.IsHidden())
 	}
 	return nil
 }
 
-// table maps architectures to symbols.
-type table map[string]map[string]*symbol
+// table is the symbols of one library.
+type table struct {
+	library string
+	oldest  string                        // the version to which older ones are raised
+	symbols map[string]map[string]*symbol // by architecture and name
+	musl    map[string]bool
+}
 
 type symbol struct {
 	versions []string
 	links    bool // some version is a default: not all are kept only for programs that were linked long ago
 }
 
-func (t table) add(architecture, name, version string, isDefault bool) {
-	if t[architecture] == nil {
-		t[architecture] = make(map[string]*symbol)
+func (t *table) add(architecture, name, version string, isDefault bool) {
+	if t.symbols[architecture] == nil {
+		t.symbols[architecture] = make(map[string]*symbol)
 	}
-	s := t[architecture][name]
+	s := t.symbols[architecture][name]
 	if s == nil {
 		s = &symbol{}
-		t[architecture][name] = s
+		t.symbols[architecture][name] = s
 	}
 	s.versions = append(s.versions, version)
 	s.links = s.links || isDefault

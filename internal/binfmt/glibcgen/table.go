@@ -10,8 +10,13 @@ import (
 	"strings"
 )
 
-// oldest is the version to which older ones are raised, as fewer versions make a smaller table: no system in use is older.
-const oldest = "2.2.5"
+// oldestGlibc and oldestLibstdcxx are the versions to which older ones are raised, as fewer versions make a smaller table. No system in
+// use has an older glibc. GLIBCXX_3.4.21 is GCC 5's, which brought namespace std::__cxx11, by which binfmt tells it without the
+// table: that has two thirds of all symbols.
+const (
+	oldestGlibc     = "2.2.5"
+	oldestLibstdcxx = "3.4.21"
+)
 
 // static maps functions that every program gets from libc_nonshared.a, or got from there before glibc 2.33, to the function of
 // the shared library that they call: its versions are theirs too.
@@ -26,8 +31,8 @@ var static = map[string]string{
 }
 
 // addStatic adds the functions of libc_nonshared.a.
-func (t table) addStatic() {
-	for architecture, symbols := range t {
+func (t *table) addStatic() {
+	for architecture, symbols := range t.symbols {
 		for name, called := range static {
 			if symbols[called] == nil {
 				continue
@@ -42,15 +47,15 @@ func (t table) addStatic() {
 // span is the oldest and the newest version that the glibc of an architecture has.
 type span struct{ base, newest string }
 
-func (t table) spans() map[string]span {
+func (t *table) spans() map[string]span {
 	spans := make(map[string]span)
-	for architecture, symbols := range t {
+	for architecture, symbols := range t.symbols {
 		var all []string
 		for _, s := range symbols {
 			all = append(all, s.versions...)
 		}
 		spans[architecture] = span{
-			base:   slices.MaxFunc([]string{oldest, slices.MinFunc(all, compare)}, compare),
+			base:   slices.MaxFunc([]string{t.oldest, slices.MinFunc(all, compare)}, compare),
 			newest: slices.MaxFunc(all, compare),
 		}
 	}
@@ -58,14 +63,12 @@ func (t table) spans() map[string]span {
 }
 
 // write writes the table as glibc.txt explains it.
-func (t table) write(w io.Writer, sources []string) error {
+func (t *table) write(w io.Writer, sources []string) error {
 	slices.Sort(sources)
 	spans := t.spans()
 	rows := t.rows(spans)
 	var b strings.Builder
-	b.WriteString(`# The versions of glibc's symbols, made by glibcgen from these packages of Debian:
-#
-`)
+	fmt.Fprintf(&b, "# The versions of %s's symbols, made by glibcgen from these packages of Debian:\n#\n", t.library)
 	for _, source := range sources {
 		fmt.Fprintf(&b, "#\t%s\n", source)
 	}
@@ -74,6 +77,9 @@ func (t table) write(w io.Writer, sources []string) error {
 # architecture's base stands for its base. A symbol that has no version but the base anywhere is left out, and so is one that
 # nothing can be linked with any more.
 `)
+	if len(t.musl) > 0 {
+		b.WriteString("# Of symbols that have no other version, those are here that musl lacks; the last list is the symbols above that musl has.\n")
+	}
 	fmt.Fprintf(&b, "versions %s\n", strings.Join(versionsOf(rows, spans), " "))
 	bases := make(map[string][]string)
 	for architecture, span := range spans {
@@ -85,28 +91,43 @@ func (t table) write(w io.Writer, sources []string) error {
 	}
 	for _, row := range slices.SortedFunc(maps.Keys(rows), compare) {
 		fmt.Fprintf(&b, "row %s\n", row)
-		line := ""
-		slices.Sort(rows[row])
-		for _, name := range rows[row] {
-			if len(line)+1+len(name) > 128 {
-				b.WriteString(line + "\n")
-				line = ""
-			}
-			line += "\t" + name
-		}
-		b.WriteString(line + "\n")
+		writeNames(&b, rows[row])
+	}
+	if len(t.musl) > 0 {
+		b.WriteString("musl\n")
+		writeNames(&b, slices.DeleteFunc(slices.Concat(slices.Collect(maps.Values(rows))...), t.lackedByMusl))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
+// writeNames writes lines of names, sorted.
+func writeNames(b *strings.Builder, names []string) {
+	line := ""
+	slices.Sort(names)
+	for _, name := range names {
+		if line != "" && len(line)+1+len(name) > 128 {
+			b.WriteString(line + "\n")
+			line = ""
+		}
+		line += "\t" + name
+	}
+	b.WriteString(line + "\n")
+}
+
+// lackedByMusl reports whether glibc has a symbol on amd64, which musl's was looked at for, and musl has not. musl's startup code has
+// __stack_chk_fail_local, where it is needed.
+func (t *table) lackedByMusl(name string) bool {
+	return len(t.musl) > 0 && t.symbols["amd64"][name] != nil && !t.musl[name] && name != "__stack_chk_fail_local"
+}
+
 // rows maps what is the same for several symbols to their names.
-func (t table) rows(spans map[string]span) map[string][]string {
+func (t *table) rows(spans map[string]span) map[string][]string {
 	lists := make(map[string]map[string][]string) // name, architecture, versions
-	for architecture, symbols := range t {
+	for architecture, symbols := range t.symbols {
 		span := spans[architecture]
 		for name, s := range symbols {
-			if !s.links || strings.HasPrefix(name, "GLIBC_") { // versions are symbols too
+			if !s.links {
 				continue
 			}
 			if lists[name] == nil {
@@ -121,7 +142,7 @@ func (t table) rows(spans map[string]span) map[string][]string {
 		for architecture, versions := range byArchitecture {
 			onlyBase = onlyBase && slices.Equal(versions, []string{spans[architecture].base})
 		}
-		if !onlyBase {
+		if !onlyBase || t.lackedByMusl(name) {
 			row := shortest(byArchitecture, spans)
 			rows[row] = append(rows[row], name)
 		}
