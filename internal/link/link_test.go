@@ -467,6 +467,7 @@ func TestCargoKeepsWhatItCanOfTheOrder(t *testing.T) {
 	}{
 		"a group":                    {[]string{"-Wl,--start-group", a, b, "-Wl,--end-group"}, "lib=static=a lib=static=b lib=static:+verbatim=liba.a lib=static:+verbatim=libb.a"},
 		"repeats":                    {[]string{a, b, a}, "lib=static=a lib=static=b lib=static:+verbatim=liba.a"},
+		"a group and again":          {[]string{"-Wl,--start-group", a, b, "-Wl,--end-group", a}, "lib=static=a lib=static=b lib=static:+verbatim=libb.a lib=static:+verbatim=liba.a"},
 		"whole archives":             {[]string{"-Wl,--whole-archive", a, "-Wl,--no-whole-archive", b}, "lib=static:+whole-archive=a lib=static=b"},
 		"a setting for the system's": {[]string{a, "-Wl,-Bstatic", "-lz", "-Wl,-Bdynamic"}, "lib=static=a arg=-Wl,-Bstatic arg=-lz arg=-Wl,-Bdynamic"},
 		"a setting for its own":      {[]string{"-Wl,--as-needed", a, "-lm"}, "lib=static=a lib=dylib=m"},

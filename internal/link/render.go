@@ -156,7 +156,8 @@ func cargoItems(items []Item) []directive {
 			if l.Kind == Static && slices.Contains(list, d) {
 				d = l.again()
 			}
-			list = append(list, d)
+			// rustc refuses a second mention of one with modifiers.
+			list = append(slices.DeleteFunc(list, func(other directive) bool { return other == d && l.Kind == Static }), d)
 		}
 	}
 	return list
