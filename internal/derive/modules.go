@@ -211,6 +211,7 @@ func (d *derivation) requireModules(modules []*module) {
 	}
 }
 
+// chooseDefaults makes the modules defaults that no other one requires in public, unless one is named as the package.
 func (d *derivation) chooseDefaults(modules []*module) {
 	byID := map[string]*module{}
 	var ids []string
@@ -222,7 +223,8 @@ func (d *derivation) chooseDefaults(modules []*module) {
 	}
 	unrequired := cps.Unrequired(ids, func(id string) []string {
 		var required []string
-		for _, dependency := range byID[id].requirements() {
+		// What is required in private does not come along when shared libraries are linked.
+		for _, dependency := range byID[id].Requires {
 			other := answering(modules, dependency)
 			if m := byID[other]; m != nil && m.aliasOf != "" {
 				other = m.aliasOf
