@@ -58,6 +58,18 @@ func TestEnvironmentHasNothingOfTheTests(t *testing.T) {
 	}
 }
 
+func TestForeignToolsHaveAnEnvironmentOfTheirOwn(t *testing.T) {
+	s := session(t, Options{Env: []string{"XDG_RUNTIME_DIR=/nonexistent", "REGISTRY_AUTH_FILE=/nonexistent"}})
+	s.Foreign("sh", "-ec", `for dir in "$HOME" "$XDG_RUNTIME_DIR" "$DOCKER_CONFIG"; do touch "$dir/written"; done
+		test "$(cat "$REGISTRY_AUTH_FILE")" = {} && test "$HOME" != "$0"`, s.Home).OK()
+	if r := s.Run("sh", "-c", `echo "$HOME $XDG_RUNTIME_DIR"`).OK(); r.Stdout != s.Home+" /nonexistent\n" {
+		t.Errorf("afterwards the session has %s", r.Stdout)
+	}
+	if got := s.Foreign("id", "-u").OK().Stdout; got != s.Run("id", "-u").OK().Stdout {
+		t.Errorf("a foreign tool is user %s", got)
+	}
+}
+
 func TestAccountIsUnprivilegedUnlessAskedOtherwise(t *testing.T) {
 	want := fmt.Sprint(os.Getuid())
 	if got := strings.TrimSpace(session(t, Options{Privileged: true}).Run("id", "-u").OK().Stdout); got != want {

@@ -47,6 +47,8 @@ type Session struct {
 	t       testing.TB
 	account *childproc.Account
 	path    []string
+	// foreign says that containerTools may be run.
+	foreign bool
 }
 
 // New starts a session that has the project's programs first in its PATH.
