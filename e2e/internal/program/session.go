@@ -80,6 +80,7 @@ func newSession(t testing.TB, bin string, options Options) *Session {
 	if options.Store != "" {
 		s.Env = append(s.Env, "OCIPKG_HOME="+options.Store)
 	}
+	s.guardLinks()
 	return s
 }
 
