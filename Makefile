@@ -1,5 +1,7 @@
 # make demo    the whole way of a package, from a C file to a program that runs
 # make test    every check and test; with INSTALL=1 it installs the tools first
+# make fresh   demo and test on a machine that has nothing, set up for it in a
+#              directory: before a release. It needs root and debootstrap
 # make soak    what takes longer: fuzzing, and the tests over and over
 # make fuzz    each fuzz target for TIME, a minute unless said: TIME=10m
 # make vuln    asks the Go vulnerability database about what is used
@@ -13,7 +15,7 @@ GOVULNCHECK := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 MODULES     := . bench e2e examples/quickstart
 TIME        := 1m
 
-.PHONY: build demo test tools lint soak fuzz vuln bench bench-quick
+.PHONY: build demo test tools lint fresh soak fuzz vuln bench bench-quick
 
 build:
 	go build -o bin/ ./cmd/...
@@ -37,6 +39,9 @@ lint:
 	if [ -n "$$unformatted" ]; then echo "not gofmt-ed: $$unformatted"; exit 1; fi
 	for os in darwin windows; do GOOS=$$os go vet -gcflags='all=-N -l' ./... || exit 1; done
 	for module in $(MODULES); do (cd $$module && go vet ./... && $(STATICCHECK) ./...) || exit 1; done
+
+fresh:
+	./scripts/fresh
 
 soak:
 	./scripts/fuzz 2m
