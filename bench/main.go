@@ -222,6 +222,8 @@ func chosen(list, name string) bool {
 func (b *bench) env(home string, more ...string) []string {
 	return append([]string{
 		"PATH=" + b.ours + ":" + b.bin + ":" + os.Getenv("PATH"), "HOME=" + home, "TMPDIR=" + home, "LC_ALL=C.UTF-8",
+		// Not /run/containers, which an earlier run of skopeo may have left to root.
+		"XDG_RUNTIME_DIR=" + home,
 	}, more...)
 }
 

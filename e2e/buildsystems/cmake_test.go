@@ -111,7 +111,7 @@ func TestTheTargetsOfCMakesOwnModulesAreThere(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			u := newUser(t)
-			subject.Publish(t, u.producer, u.host, "zstd", "lz4", "openssl", "sqlite3", "libssh2", "curl")
+			subject.Publish(t, u.producer, u.host, "zstd", "lz4", "openssl", "sqlite3", "gpg-error", "libssh2", "curl")
 			var dependencies string
 			for _, library := range []string{"zstd", "lz4", "openssl", "sqlite3", "libssh2", "curl"} {
 				// Debian's static libcurl wants twenty libraries more.

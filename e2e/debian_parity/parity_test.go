@@ -75,6 +75,9 @@ func TestDebiansLibrariesAreLinkedWithTheFlagsOfPkgconf(t *testing.T) {
 	}
 	from := newOriginals(t)
 	for _, l := range subject.Libraries {
+		if l.Module == "" {
+			continue
+		}
 		t.Run(l.Name, func(t *testing.T) {
 			compare(t, consumer, from, l, l.Reference(registry.Host))
 			link(t, consumer, l, l.Reference(registry.Host))

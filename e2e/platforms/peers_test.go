@@ -36,8 +36,8 @@ func TestOtherClientsListAndCopyTheIndexWhole(t *testing.T) {
 
 	oras, crane := filepath.Join(dir, "oras"), filepath.Join(dir, "crane")
 	for client, listing := range map[string]string{
-		"oras":  s.Run(oras, "manifest", "fetch", "--plain-http", name).OK().Stdout,
-		"crane": s.Run(crane, "manifest", "--insecure", name).OK().Stdout,
+		"oras":  s.Foreign(oras, "manifest", "fetch", "--plain-http", name).OK().Stdout,
+		"crane": s.Foreign(crane, "manifest", "--insecure", name).OK().Stdout,
 	} {
 		var doc struct {
 			ArtifactType string
@@ -72,8 +72,8 @@ func TestOtherClientsListAndCopyTheIndexWhole(t *testing.T) {
 		}
 	}
 
-	s.Run(oras, "copy", "--from-plain-http", "--to-plain-http", name, registry.Host+"/oras/where:1").OK()
-	s.Run(crane, "copy", "--insecure", name, registry.Host+"/crane/where:1").OK()
+	s.Foreign(oras, "copy", "--from-plain-http", "--to-plain-http", name, registry.Host+"/oras/where:1").OK()
+	s.Foreign(crane, "copy", "--insecure", name, registry.Host+"/crane/where:1").OK()
 	for _, copied := range []string{registry.Host + "/oras/where:1", registry.Host + "/crane/where:1"} {
 		checkAll(t, s, copied)
 		s.Run("ocipkg", "inspect", "--verify", copied).OK()
@@ -82,7 +82,7 @@ func TestOtherClientsListAndCopyTheIndexWhole(t *testing.T) {
 		}
 	}
 	// The platform of the specification is what they choose by, too.
-	if got := s.Run(oras, "resolve", "--plain-http", "--platform", "darwin/arm64", name).OK(); !strings.Contains(got.Stdout, "sha256:") {
+	if got := s.Foreign(oras, "resolve", "--plain-http", "--platform", "darwin/arm64", name).OK(); !strings.Contains(got.Stdout, "sha256:") {
 		t.Errorf("oras finds nothing for darwin/arm64: %s", got)
 	}
 }

@@ -286,7 +286,7 @@ func TestContainerToolsCopyOurPackagesWithoutAChange(t *testing.T) {
 		copied := registry.Host + "/elsewhere/" + compression + ":1"
 		copy := func(from, to string) {
 			t.Helper()
-			s.Run("skopeo", "--insecure-policy", "copy", "--preserve-digests", "--src-tls-verify=false", "--dest-tls-verify=false", from, to).OK()
+			s.Foreign("skopeo", "--insecure-policy", "copy", "--preserve-digests", "--src-tls-verify=false", "--dest-tls-verify=false", from, to).OK()
 		}
 		copy("docker://"+first, "oci:layout:1")
 		copy("oci:layout:1", "docker://"+copied)

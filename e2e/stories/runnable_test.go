@@ -47,17 +47,17 @@ func TestStaticProgramIsMadeAnImageThatContainerToolsReadAndThatIsGotAndRun(t *t
 
 	// As container tools see it.
 	var image struct{ Digest, Architecture, Os string }
-	readJSON(t, s.Run("skopeo", "inspect", "--tls-verify=false", "docker://"+name), &image)
+	readJSON(t, s.Foreign("skopeo", "inspect", "--tls-verify=false", "docker://"+name), &image)
 	if image.Digest != digest || image.Os != "linux" || image.Architecture == "" {
 		t.Errorf("skopeo says %+v of %s", image, digest)
 	}
 	var config ocispec.Image
-	readJSON(t, s.Run("skopeo", "inspect", "--config", "--tls-verify=false", "docker://"+name), &config)
+	readJSON(t, s.Foreign("skopeo", "inspect", "--config", "--tls-verify=false", "docker://"+name), &config)
 	if !slices.Equal(config.Config.Entrypoint, []string{"/hello"}) && !slices.Equal(config.Config.Cmd, []string{"/hello"}) {
 		t.Errorf("the image runs %q %q", config.Config.Entrypoint, config.Config.Cmd)
 	}
 	// A runtime unpacks the layers in order and runs the program in them.
-	s.Run("skopeo", "--insecure-policy", "copy", "--src-tls-verify=false", "docker://"+name, "dir:image").OK()
+	s.Foreign("skopeo", "--insecure-policy", "copy", "--src-tls-verify=false", "docker://"+name, "dir:image").OK()
 	for _, layer := range layersOf(t, filepath.Join(s.Dir, "image")) {
 		extract(t, s, layer, "rootfs")
 	}

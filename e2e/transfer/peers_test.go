@@ -37,29 +37,29 @@ func TestOtherClientsReadOurLayoutsAndWeReadTheirs(t *testing.T) {
 
 	// What refers to the index is where oras looks for it.
 	s.Run("ocipkg", "copy", name, "oci:ours:1.5").OK()
-	s.Run(oras, "discover", "--oci-layout", "ours:1.5", "--format", "json").Says(signature).OK()
-	s.Run(oras, "copy", "-r", "--from-oci-layout", "ours:1.5", "--to-plain-http", origin.Host+"/oras/z:1.5").OK()
+	s.Foreign(oras, "discover", "--oci-layout", "ours:1.5", "--format", "json").Says(signature).OK()
+	s.Foreign(oras, "copy", "-r", "--from-oci-layout", "ours:1.5", "--to-plain-http", origin.Host+"/oras/z:1.5").OK()
 	if got := referrers(t, origin.Host+"/oras/z", index); !has(got, signature) {
 		t.Errorf("oras brought %q", got)
 	}
 	// It adds to our layout, and we to its.
-	s.Run(oras, "copy", "-r", "--from-plain-http", name, "--to-oci-layout", "ours:again").OK()
+	s.Foreign(oras, "copy", "-r", "--from-plain-http", name, "--to-oci-layout", "ours:again").OK()
 	s.Run("ocipkg", "copy", name, "oci:ours:third").OK()
 	for _, tag := range []string{"1.5", "again", "third"} {
 		if got := s.Run("ocipkg", "copy", "oci:ours:"+tag, origin.Host+"/copied/z:"+tag).Says("with 1 that refer to it").Digest(); got != index {
 			t.Errorf("%s is %s, not %s", tag, got, index)
 		}
 	}
-	s.Run(oras, "copy", "-r", "--from-plain-http", name, "--to-oci-layout", "theirs:1.5").OK()
+	s.Foreign(oras, "copy", "-r", "--from-plain-http", name, "--to-oci-layout", "theirs:1.5").OK()
 	s.Run("ocipkg", "copy", "oci:theirs", origin.Host+"/theirs/z:1.5").Says("with 1 that refer to it").OK()
 	sameManifest(t, name, origin.Host+"/theirs/z:1.5")
 
 	// Crane writes neither names nor an index of one platform alone.
-	s.Run(crane, "pull", "--insecure", "--format=oci", name, "crane").OK()
+	s.Foreign(crane, "pull", "--insecure", "--format=oci", name, "crane").OK()
 	s.Run("ocipkg", "copy", "oci:crane", origin.Host+"/crane/z:1.5").OK()
 	sameManifest(t, name, origin.Host+"/crane/z:1.5")
 	s.Run("ocipkg", "copy", "--no-referrers", name, "oci:plain:1.5").OK()
-	s.Run(crane, "push", "--insecure", "plain", origin.Host+"/pushed/z:1.5").OK()
+	s.Foreign(crane, "push", "--insecure", "plain", origin.Host+"/pushed/z:1.5").OK()
 	sameManifest(t, name, origin.Host+"/pushed/z:1.5")
 	for path := range map[string]bool{"ours": true, "plain": true} {
 		entries, err := os.ReadDir(filepath.Join(s.Dir, path))

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/pelletier/go-toml/v2"
+
 	"github.com/ocipkg/ocipkg/internal/errdef"
 )
 
@@ -16,7 +18,8 @@ import (
 // https://doc.rust-lang.org/cargo/commands/cargo-metadata.html#output-format
 type workspace struct {
 	Packages        []*cargoPackage `json:"packages"`
-	DefaultMembers  []string        `json:"workspace_default_members"` // nil before cargo 1.71
+	DefaultMembers  []string        `json:"workspace_default_members"` // ids; before cargo 1.71 from the manifest
+	Root            string          `json:"workspace_root"`
 	TargetDirectory string          `json:"target_directory"`
 
 	manifest string // the Cargo.toml that cargo found, maybe of a virtual workspace
@@ -82,7 +85,46 @@ func (c *cargo) readWorkspace(ctx context.Context) (*workspace, error) {
 	if err := json.Unmarshal(answer, ws); err != nil {
 		return nil, fmt.Errorf("reading the answer of cargo metadata for %s: %w; check that %s is cargo", ws.manifest, err, c.program)
 	}
+	if ws.DefaultMembers == nil {
+		return ws, ws.readDefaultMembers()
+	}
 	return ws, nil
+}
+
+// readDefaultMembers sets DefaultMembers as the workspace's manifest has them. The metadata of cargo
+// before 1.71 lacks them.
+// https://doc.rust-lang.org/cargo/reference/workspaces.html#the-default-members-field
+func (ws *workspace) readDefaultMembers() error {
+	name := filepath.Join(ws.Root, "Cargo.toml")
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return fmt.Errorf("reading the workspace's default members: %w", err)
+	}
+	var manifest struct {
+		Workspace struct {
+			DefaultMembers []string `toml:"default-members"`
+		} `toml:"workspace"`
+	}
+	if err := toml.Unmarshal(text, &manifest); err != nil {
+		return fmt.Errorf("reading the workspace's default members in %s: %w", name, err)
+	}
+	for _, p := range ws.Packages {
+		dir, err := filepath.Rel(ws.Root, p.dir())
+		if err != nil {
+			return fmt.Errorf("reading the workspace's default members: %w", err)
+		}
+		for _, pattern := range manifest.Workspace.DefaultMembers {
+			matched, err := filepath.Match(filepath.Clean(pattern), dir)
+			if err != nil {
+				return fmt.Errorf("reading the workspace's default members in %s: %q: %w", name, pattern, err)
+			}
+			if matched {
+				ws.DefaultMembers = append(ws.DefaultMembers, p.ID)
+				break
+			}
+		}
+	}
+	return nil
 }
 
 // choose finds the package that want names; when want is empty, the package of

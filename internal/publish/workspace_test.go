@@ -2,6 +2,7 @@ package publish
 
 import (
 	"errors"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -75,6 +76,48 @@ func TestTheRootPackageAndTheOnlyDefaultMemberNeedNoChoice(t *testing.T) {
 		out, _ := mustCargo(t, CargoOptions{Dir: filepath.Join(dir, where), Tag: "localhost:5000/x:1"})
 		if out.Package != want || out.NativeStaticLibs != nil {
 			t.Errorf("in %s: %+v, want package %s", where, out, want)
+		}
+	}
+}
+
+// metadata-cargo-1.65.json is what Debian 12's cargo says of a workspace with the members one and two.
+func TestDefaultMembersAreKnownWhereCargoDoesNotSayThem(t *testing.T) {
+	recorded, err := os.ReadFile("testdata/metadata-cargo-1.65.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct{ field, want string }{
+		{`default-members = ["two"]`, "two"},
+		{`default-members = ["./one/"]`, "one"},
+		{`default-members = ["t*"]`, "two"},
+		{`default-members = ["*"]`, ""},
+		{`default-members = ["one", "two"]`, ""},
+		{"", ""},
+	} {
+		dir := writeTree(t, map[string]string{
+			"Cargo.toml":     "[workspace]\nmembers = [\"one\", \"two\"]\n" + test.field + "\n",
+			"one/Cargo.toml": memberManifest("one", "cdylib"),
+			"two/Cargo.toml": memberManifest("two", "cdylib"),
+		})
+		writeFile(t, filepath.Join(dir, "metadata"), strings.ReplaceAll(string(recorded), "ROOT", dir))
+		program := filepath.Join(dir, "cargo")
+		writeFile(t, program, "#!/bin/sh\ncase $1 in\nmetadata) cat metadata ;;\nlocate-project) echo \"$PWD/Cargo.toml\" ;;\nesac\n")
+		if err := os.Chmod(program, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv("CARGO", program)
+		ws, err := newCargo(CargoOptions{Dir: dir}).readWorkspace(t.Context())
+		if err != nil {
+			t.Errorf("with %s: %v", test.field, err)
+			continue
+		}
+		pkg, err := ws.choose("")
+		if test.want == "" {
+			if !errors.Is(err, errdef.ErrUsage) {
+				t.Errorf("with %s: %v was chosen (%v), want a question", test.field, pkg, err)
+			}
+		} else if err != nil || pkg.Name != test.want {
+			t.Errorf("with %s: got %v (%v), want %s", test.field, pkg, err, test.want)
 		}
 	}
 }

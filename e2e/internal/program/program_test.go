@@ -46,7 +46,7 @@ func TestEnvironmentHasNothingOfTheTests(t *testing.T) {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	if want := []string{"HOME", "LANG", "PATH", "PWD", "TMPDIR"}; !slices.Equal(names, want) {
+	if want := []string{"COMPILER_PATH", "HOME", "LANG", "PATH", "PWD", "TMPDIR"}; !slices.Equal(names, want) {
 		t.Errorf("the environment has %v, want %v", names, want)
 	}
 	if !slices.Contains(got, "LANG=de_DE.UTF-8") || !slices.Contains(got, "HOME="+s.Home) {
@@ -55,6 +55,18 @@ func TestEnvironmentHasNothingOfTheTests(t *testing.T) {
 	s = session(t, Options{Store: "/store"})
 	if got := s.Run("env").OK().Stdout; !strings.Contains(got, "OCIPKG_HOME=/store\n") {
 		t.Errorf("the environment is %s, without OCIPKG_HOME", got)
+	}
+}
+
+func TestForeignToolsHaveAnEnvironmentOfTheirOwn(t *testing.T) {
+	s := session(t, Options{Env: []string{"XDG_RUNTIME_DIR=/nonexistent", "REGISTRY_AUTH_FILE=/nonexistent"}})
+	s.Foreign("sh", "-ec", `for dir in "$HOME" "$XDG_RUNTIME_DIR" "$DOCKER_CONFIG"; do touch "$dir/written"; done
+		test "$(cat "$REGISTRY_AUTH_FILE")" = {} && test "$HOME" != "$0"`, s.Home).OK()
+	if r := s.Run("sh", "-c", `echo "$HOME $XDG_RUNTIME_DIR"`).OK(); r.Stdout != s.Home+" /nonexistent\n" {
+		t.Errorf("afterwards the session has %s", r.Stdout)
+	}
+	if got := s.Foreign("id", "-u").OK().Stdout; got != s.Run("id", "-u").OK().Stdout {
+		t.Errorf("a foreign tool is user %s", got)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -73,6 +74,9 @@ type Process struct {
 
 func (s *Session) start(input io.Reader, name string, arguments []string) *Process {
 	s.t.Helper()
+	if !s.foreign && slices.Contains(containerTools, filepath.Base(name)) {
+		s.t.Fatalf("run %s: another project's tool has an environment of its own; use Foreign", name)
+	}
 	path, err := s.lookPath(name)
 	if err != nil {
 		s.t.Fatal(err)

@@ -47,6 +47,8 @@ type Session struct {
 	t       testing.TB
 	account *childproc.Account
 	path    []string
+	// foreign says that containerTools may be run.
+	foreign bool
 }
 
 // New starts a session that has the project's programs first in its PATH.
@@ -78,6 +80,7 @@ func newSession(t testing.TB, bin string, options Options) *Session {
 	if options.Store != "" {
 		s.Env = append(s.Env, "OCIPKG_HOME="+options.Store)
 	}
+	s.guardLinks()
 	return s
 }
 
