@@ -111,6 +111,14 @@ func (a *Attributes) mapPaths(replace, marked func(string) string) {
 		}
 	}
 	mapAll(a.LinkItems, marked)
+	for _, names := range a.Definitions {
+		for name, value := range names {
+			if value != nil {
+				replaced := marked(*value)
+				names[name] = &replaced
+			}
+		}
+	}
 }
 
 // Place makes the document one of a package that is installed in the absolute directory root: every path is absolute.

@@ -258,6 +258,13 @@ type moduleTree struct {
 	includes []string
 }
 
+// Has reports whether the tree has a file or directory of a marked path.
+func (t moduleTree) Has(file string) bool {
+	name, inside := unmarked(file)
+	_, _, err := t.tree.resolve(name)
+	return inside && err == nil
+}
+
 func (t moduleTree) Module(d pkgconf.Dependency) string { return answering(t.modules, d) }
 
 // answering returns the name of the module that meets a requirement, by its own name or by one that it provides; empty when

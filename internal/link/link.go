@@ -382,6 +382,10 @@ func (c *collector) compileItem(item cps.Item) error {
 		if err := c.checkCompile(item, []string{d.Arg()}); err != nil {
 			return err
 		}
+		if d.Value != nil {
+			placed := strings.ReplaceAll(*d.Value, cps.PrefixMarker, p.Root)
+			d.Value = &placed
+		}
 		if !slices.ContainsFunc(c.flags.Defines, d.equal) {
 			c.flags.Defines = append(c.flags.Defines, d)
 		}

@@ -16,6 +16,8 @@ type Tree interface {
 	Library(f Flag, dirs []string) (archive, dylib *cps.Attributes)
 	// Include gives the directories of the package that stand for an include directory; none when it has no such.
 	Include(dir string) []string
+	// Has reports whether there is a file or directory of that path in the package.
+	Has(file string) bool
 	// Module returns the name of the module of the same package that meets a requirement; empty when none does.
 	Module(d Dependency) string
 }
@@ -114,13 +116,16 @@ func (c *conversion) compile(component *cps.Component, arguments []string) {
 	for _, f := range Flags(arguments) {
 		switch f.Kind {
 		case IncludeDir:
+			if strings.HasPrefix(f.Value, "-") || f.Value == "" {
+				continue // a flag without its directory
+			}
 			for _, dir := range c.tree.Include(f.Value) {
 				if !slices.Contains(dirs, dir) {
 					dirs = append(dirs, dir)
 				}
 			}
 		case Define:
-			define(component, f.Value)
+			c.define(component, f.Value)
 		default:
 			if !Harmless(f.Args) {
 				flags = append(flags, f.Args...)
@@ -130,8 +135,18 @@ func (c *conversion) compile(component *cps.Component, arguments []string) {
 	component.Includes, component.CompileFlags = cps.All(dirs...), cps.All(flags...)
 }
 
-func define(component *cps.Component, definition string) {
+// define adds a definition. A path in it leads into the package where that has it, and else to where it was installed.
+func (c *conversion) define(component *cps.Component, definition string) {
 	name, value, valued := strings.Cut(definition, "=")
+	if to := c.module.to; to != "" && strings.Contains(value, to) {
+		file := value[strings.Index(value, to):]
+		if end := strings.IndexAny(file, `"' `); end >= 0 {
+			file = file[:end]
+		}
+		if !c.tree.Has(file) {
+			value = strings.ReplaceAll(value, to, c.module.from)
+		}
+	}
 	if component.Definitions == nil {
 		component.Definitions = cps.Definitions{cps.AnyLanguage: {}}
 	}
@@ -210,11 +225,12 @@ func joined(entries []entry, own int) ([]entry, int) {
 // ordered reports whether location, link_libraries and link_flags, in this order, would not be what the entries say.
 func ordered(entries []entry, own int) bool {
 	seen := map[string]bool{}
+	flags := false
 	for i, e := range entries {
-		if e.scope != NoScope || e.library != "" && (seen[e.library] || i < own) {
+		if e.scope != NoScope || e.library != "" && (flags || seen[e.library] || i < own) {
 			return true
 		}
-		seen[e.library] = true
+		flags, seen[e.library] = flags || e.library == "", true
 	}
 	return false
 }

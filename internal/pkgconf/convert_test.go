@@ -12,6 +12,7 @@ import (
 type emptyTree struct{}
 
 func (emptyTree) Library(Flag, []string) (archive, dylib *cps.Attributes) { return nil, nil }
+func (emptyTree) Has(string) bool                                         { return false }
 func (emptyTree) Include(dir string) []string                             { return []string{dir} }
 func (emptyTree) Module(Dependency) string                                { return "" }
 
@@ -28,6 +29,7 @@ func (t libraryTree) Library(f Flag, _ []string) (archive, dylib *cps.Attributes
 	return archive, dylib
 }
 func (libraryTree) Include(dir string) []string { return []string{dir} }
+func (libraryTree) Has(file string) bool        { return strings.HasPrefix(file, "@prefix@/share") }
 func (t libraryTree) Module(d Dependency) string {
 	if slices.Contains(t.modules, d.Name) {
 		return d.Name
@@ -132,5 +134,30 @@ func TestCompilerFlagsKeepTheirMeaning(t *testing.T) {
 	}
 	if _, ok := shared.Definitions.For("c")["SHARED"]; !ok {
 		t.Error("Cflags.shared are those of shared linking")
+	}
+}
+
+func TestAPathInADefinitionLeadsIntoThePackageThatHasIt(t *testing.T) {
+	for definition, want := range map[string]string{
+		`-DDATA=\"${prefix}/share/x\"`: `"@prefix@/share/x"`,
+		`-DDATA=${prefix}/share/x`:     "@prefix@/share/x",
+		`-DDATA=\"/opt/x/share/x\"`:    `"@prefix@/share/x"`,
+		`-DDATA=\"/opt/x/bin/sh\"`:     `"/opt/x/bin/sh"`,
+		`-DDATA=/usr/bin/sh`:           "/usr/bin/sh",
+		`-DDATA=/opt/xyz`:              "/opt/xyz",
+		`-DDATA=1/2`:                   "1/2",
+	} {
+		file, err := Parse([]byte("prefix=/opt/x\nName: x\nDescription: x\nVersion: 1\nCflags: "+definition+"\n"), "x.pc")
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := file.EvaluateAt("@prefix@", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		static, _ := m.Components(libraryTree{})
+		if got := static.Definitions.For("c")["DATA"]; got == nil || *got != want {
+			t.Errorf("%s: got %v, want %s", definition, *got, want)
+		}
 	}
 }

@@ -36,6 +36,7 @@ type Module struct {
 
 	ownPrefix string // what ${prefix} is in the file, where marker stands for it in the rest
 	marker    string
+	from, to  string // the prefixes of [Module.Relocate]
 }
 
 // maxValue bounds the length in bytes of a value after substitution: pkgconf cuts values at 64 KiB.

@@ -7,8 +7,9 @@ import (
 
 // Relocate moves a module to another prefix: each path of its arguments and variables that begins with the file's own
 // ${prefix}, whether written through the variable or in full, begins with prefix instead; paths are cleaned. What lies
-// elsewhere stays. Each option of the linker then has an argument of its own, as [LinkerFlags] writes it. A file without ${prefix} is one whose prefix is two directories above its own (three for
-// lib/pkgconfig below a multiarch directory), as far as its directories say so.
+// elsewhere stays. Each option of the linker then has an argument of its own, as [LinkerFlags] writes it. A file without
+// ${prefix} is one whose prefix is two directories above its own (three for lib/pkgconfig below a multiarch directory), as
+// far as its directories say so.
 func (m *Module) Relocate(prefix string) *Module {
 	own, known := m.Variables["prefix"]
 	if !known {
@@ -16,6 +17,7 @@ func (m *Module) Relocate(prefix string) *Module {
 	}
 	r := relocation{from: strings.TrimRight(path.Clean("/"+own), "/"), to: prefix, known: known || own != "", unmark: m.unmark}
 	moved := *m
+	moved.from, moved.to = m.unmark(own), prefix
 	moved.Cflags = r.arguments(m.Cflags)
 	moved.CflagsPrivate = r.arguments(m.CflagsPrivate)
 	moved.Libs = r.arguments(LinkerFlags(m.Libs))
@@ -106,6 +108,16 @@ func (r relocation) argument(argument string) string {
 		}
 	}
 	if strings.HasPrefix(argument, "-D") {
+		name, value, _ := strings.Cut(argument, "=")
+		if text := strings.TrimLeft(value, `"'`); strings.HasPrefix(text, "/") || r.to != "" && strings.HasPrefix(text, r.to+"/") {
+			file, rest := text, ""
+			if end := strings.IndexAny(text, `"' `); end >= 0 {
+				file, rest = text[:end], text[end:]
+			}
+			if moved := r.path(file); strings.HasPrefix(moved, r.to+"/") && r.from != "" {
+				return name + "=" + value[:len(value)-len(text)] + moved + rest
+			}
+		}
 		return r.unmark(argument)
 	}
 	if i := strings.LastIndexAny(argument, "=,"); i >= 0 {
