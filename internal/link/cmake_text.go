@@ -81,14 +81,6 @@ func (t *cmakeText) properties(target, name string, items []string) {
 // See https://cmake.org/cmake/help/latest/manual/cmake-generator-expressions.7.html.
 func literal(text string) string { return strings.ReplaceAll(text, "$<", "$<1:$><") }
 
-func literals(texts []string) []string {
-	list := make([]string, len(texts))
-	for i, text := range texts {
-		list[i] = literal(text)
-	}
-	return list
-}
-
 // inExpression is a text as the argument of a generator expression.
 var inExpression = strings.NewReplacer(">", "$<ANGLE-R>", ",", "$<COMMA>", "$<", "$<1:$><")
 

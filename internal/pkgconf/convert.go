@@ -116,9 +116,6 @@ func (c *conversion) compile(component *cps.Component, arguments []string) {
 	for _, f := range Flags(arguments) {
 		switch f.Kind {
 		case IncludeDir:
-			if strings.HasPrefix(f.Value, "-") || f.Value == "" {
-				continue // a flag without its directory
-			}
 			for _, dir := range c.tree.Include(f.Value) {
 				if !slices.Contains(dirs, dir) {
 					dirs = append(dirs, dir)
@@ -126,6 +123,7 @@ func (c *conversion) compile(component *cps.Component, arguments []string) {
 			}
 		case Define:
 			c.define(component, f.Value)
+		case Empty:
 		default:
 			if !Harmless(f.Args) {
 				flags = append(flags, f.Args...)
@@ -170,7 +168,7 @@ func (c *conversion) link(component *cps.Component, flags []Flag, static bool) {
 	own := -1
 	for i, f := range flags {
 		switch f.Kind {
-		case LibraryDir, RPath:
+		case LibraryDir, RPath, Empty:
 			continue
 		case Library, LibraryFile:
 			entries = append(entries, c.library(component, f, static))

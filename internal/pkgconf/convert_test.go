@@ -85,6 +85,9 @@ func TestAModuleBecomesAStaticAndASharedComponent(t *testing.T) {
 			"Libs: -lcore -Wl,--whole-archive,-lbus,--no-whole-archive -Wl,-z,now", libraryTree{libraries: []string{"core.a", "bus.a"}},
 			"archive|libcore.a|@prefix@/lib/libbus.a|-Wl,-z,now|||||libcore.a -Wl,--whole-archive libbus.a -Wl,--no-whole-archive -Wl,-z,now", "none",
 		},
+		"flags without a value": {
+			"Libs: -L -lfoo -l\nLibs.private: -L", libraryTree{libraries: []string{"foo.a"}}, "archive|libfoo.a||||||", "none",
+		},
 		"a setting": {
 			"Libs: -Wl,--as-needed -lfoo", libraryTree{libraries: []string{"foo.a"}}, "archive|libfoo.a|||||||-Wl,--as-needed libfoo.a", "none",
 		},
@@ -117,7 +120,7 @@ func TestAModuleBecomesAStaticAndASharedComponent(t *testing.T) {
 }
 
 func TestCompilerFlagsKeepTheirMeaning(t *testing.T) {
-	text := "Name: x\nDescription: x\nVersion: 1\nCflags: -I/a -isystem /b -I/a -DX -DY= -DZ=\\\"q\\\" -pthread -std=c99\nCflags.private: -DSTATIC\nCflags.shared: -DSHARED\n"
+	text := "Name: x\nDescription: x\nVersion: 1\nCflags: -I -I/a -isystem /b -I/a -D -DX -DY= -DZ=\\\"q\\\" -pthread -std=c99\nCflags.private: -DSTATIC\nCflags.shared: -DSHARED\n"
 	static, shared := evaluate(t, text, "x.pc").Components(emptyTree{})
 	if got := static.Includes.For("c"); !slices.Equal(got, []string{"/a", "/b"}) {
 		t.Errorf("includes: %q", got)

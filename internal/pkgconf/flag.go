@@ -14,6 +14,7 @@ const (
 	LibraryFile                 // a library by its path
 	Framework                   // -framework, of Apple's linkers
 	RPath                       // a directory for the dynamic loader
+	Empty                       // one of these without its value, as what a variable that is not set leaves
 )
 
 // Flag is one argument, or an argument with the one that it takes.
@@ -65,8 +66,11 @@ func flag(arguments []string) Flag {
 		if value != "" && k.kind != Framework {
 			return Flag{k.kind, value, arguments[:1]}
 		}
-		if value == "" && len(arguments) > 1 {
+		if value == "" && len(arguments) > 1 && !strings.HasPrefix(arguments[1], "-") {
 			return Flag{k.kind, arguments[1], arguments[:2]}
+		}
+		if value == "" {
+			return Flag{Empty, "", arguments[:1]}
 		}
 	}
 	if dir, ok := rpath(first); ok {

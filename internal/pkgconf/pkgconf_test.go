@@ -275,7 +275,7 @@ func TestFlagsAreToldApart(t *testing.T) {
 		{Define, "X=1", arguments[5:6]}, {LibraryDir, "/l", arguments[6:7]}, {Library, "z", arguments[7:8]},
 		{Library, ":libz.a", arguments[8:9]}, {Framework, "Foo", arguments[9:11]}, {LibraryFile, "/x/libz.so.1", arguments[11:12]},
 		{RPath, "/r", arguments[12:13]}, {RPath, "/s", arguments[13:15]}, {Other, "-pthread", arguments[15:16]},
-		{Other, "-include", arguments[16:18]}, {Other, "-l", arguments[18:19]},
+		{Other, "-include", arguments[16:18]}, {Empty, "", arguments[18:19]},
 	}
 	got := Flags(arguments)
 	if !slices.EqualFunc(got, want, func(a, b Flag) bool {
