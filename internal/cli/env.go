@@ -55,8 +55,8 @@ type variables struct {
 	Project   string `json:"OCIPKG_PROJECT,omitempty"` // empty for none
 	// Real is the pkg-config that the shell had set; empty for none.
 	Real string `json:"OCIPKG_REAL_PKG_CONFIG,omitempty"`
-	// Allow are linker flags that cmd/go takes from pkg-config.
-	Allow string `json:"CGO_LDFLAGS_ALLOW"`
+	// Allow are linker flags that cmd/go takes from pkg-config, as a regular expression.
+	Allow string `json:"CGO_LDFLAGS_ALLOW,omitempty"`
 }
 
 // wholeArchives is what ocipkg-pkg-config gives for archives of which every member is linked, as a regular expression. cmd/go
@@ -72,7 +72,9 @@ func (v variables) each(do func(name, value string)) {
 	if v.Real != "" {
 		do("OCIPKG_REAL_PKG_CONFIG", v.Real)
 	}
-	do("CGO_LDFLAGS_ALLOW", v.Allow)
+	if v.Allow != "" {
+		do("CGO_LDFLAGS_ALLOW", v.Allow)
+	}
 }
 
 func defaultShell() string {

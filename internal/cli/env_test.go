@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"testing"
@@ -123,5 +124,24 @@ func TestPkgConfigOfTheShellStaysTheRealOne(t *testing.T) {
 		if got := otherPkgConfig(front); got != want {
 			t.Errorf("with PKG_CONFIG=%q: got %q, want %q", set, got, want)
 		}
+	}
+}
+
+func TestTheGoCommandMayLinkWholeArchivesAndNothingElse(t *testing.T) {
+	allow := regexp.MustCompile(allowed(""))
+	for flag, want := range map[string]bool{
+		"-Wl,--whole-archive,/s/p/lib/liba.a,/s/p/lib/libb.a,--no-whole-archive": true,
+		"-Wl,--whole-archive,-lz,C:/s/b.lib,--no-whole-archive":                  true,
+		"-Wl,--whole-archive,-plugin,/x.so,--no-whole-archive":                   false,
+		"-Wl,--whole-archive,/s/liba.a,-T,/s/x.a,--no-whole-archive":             false,
+		"-Wl,--whole-archive,/etc/passwd,--no-whole-archive":                     false,
+		"-Wl,--whole-archive,--no-whole-archive":                                 false,
+	} {
+		if got := allow.FindString(flag) == flag; got != want { // as cmd/go asks
+			t.Errorf("%s: allowed %v", flag, got)
+		}
+	}
+	if again := allowed(allowed("-Wl,-s")); again != allowed("-Wl,-s") || !strings.HasSuffix(again, "|-Wl,-s") {
+		t.Errorf("the shell's own becomes %s", again)
 	}
 }
