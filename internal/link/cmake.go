@@ -279,6 +279,12 @@ func (c *cmakeConfig) public(name string, roots []cps.Root) error {
 
 // publicTarget writes a target that users name, for one build type.
 func (c *cmakeConfig) publicTarget(name string, roots []cps.Root) error {
+	if ordered, err := c.needsOrder(roots); err != nil || ordered {
+		if err != nil {
+			return err
+		}
+		return c.inOrder(name, roots)
+	}
 	items, err := c.rootItems(roots)
 	if err != nil {
 		return err

@@ -33,8 +33,10 @@ func (c *cmakeConfig) linkInterface(item cps.Item) (*cmakeInterface, error) {
 	}
 	items = slices.DeleteFunc(items, func(l Item) bool { return l.Kind == System && answered(l.Name, missing) })
 	in := new(cmakeInterface)
-	if err := c.addItems(in, item, items); err != nil {
-		return nil, err
+	for _, l := range items {
+		if err := c.addItem(in, item, l); err != nil {
+			return nil, err
+		}
 	}
 	if item.Type != cps.Dylib {
 		c.addRuntimes(in, item)
@@ -68,24 +70,78 @@ func ownOrder(items []Item) bool {
 	return slices.ContainsFunc(items, func(l Item) bool { return l.Kind == Static || len(l.Items) > 0 })
 }
 
-func (c *cmakeConfig) addItems(in *cmakeInterface, item cps.Item, items []Item) error {
-	if ownOrder(items) && c.collector.opts.Env != "msvc" {
-		items = slices.DeleteFunc(items, func(l Item) bool {
-			if dir := l.searchDir(); dir != "" {
-				in.directories = append(in.directories, literal(dir))
-				return true
-			}
-			return false
-		})
-		in.libraries = append(in.libraries, c.together(items))
-		return nil
+// needsOrder reports whether what roots link has to be one entry, since a component of it says an order.
+func (c *cmakeConfig) needsOrder(roots []cps.Root) (bool, error) {
+	if c.collector.opts.Env == "msvc" { // whose linker knows none
+		return false, nil
 	}
-	for _, l := range items {
-		if err := c.addItem(in, item, l); err != nil {
-			return err
+	closure, err := c.closureItems(roots)
+	if err != nil {
+		return false, err
+	}
+	for _, item := range closure {
+		items, err := c.collector.items(item)
+		if err != nil {
+			return false, err
+		}
+		if len(items) > 0 && items[0].own {
+			items = items[1:]
+		}
+		if ownOrder(items) {
+			return true, nil
 		}
 	}
-	return nil
+	return false, nil
+}
+
+// inOrder writes a target that links all that roots need as one entry: among entries, CMake keeps no order of flags, nor of
+// files without a target.
+func (c *cmakeConfig) inOrder(name string, roots []cps.Root) error {
+	flags, items, err := c.linked(roots)
+	if err != nil {
+		return err
+	}
+	entry := c.oneEntry(flags, items)
+	entries := []string{entry}
+	for _, s := range flags.System {
+		if s.Link {
+			entries = append(entries, linkOnly(systemTarget(s.Name)))
+		}
+	}
+	c.open(name, "INTERFACE")
+	c.body.properties(name, "INTERFACE_LINK_LIBRARIES", entries)
+	err = c.usage(name, roots)
+	c.body.line("endif()")
+	return err
+}
+
+// oneEntry writes all that is linked as one entry. CMake sees nothing in it that programs have to find when they start.
+func (c *cmakeConfig) oneEntry(flags *Flags, items []Item) string {
+	if c.collector.opts.Shared {
+		return literal(flags.Shell(LinkArgs))
+	}
+	return c.together(items)
+}
+
+// linked returns the flags for all that roots need, and the items among them without the libraries of the system that the
+// target of a required package stands for.
+func (c *cmakeConfig) linked(roots []cps.Root) (*Flags, []Item, error) {
+	request := Request{Package: c.request.Package}
+	for _, root := range roots {
+		if root.Component != "" {
+			request.Components = append(request.Components, root.Component)
+		}
+	}
+	flags, err := Link(c.packages, []Request{request}, c.collector.opts)
+	if err != nil {
+		return nil, nil, err
+	}
+	var missing []cps.Missing
+	for _, s := range flags.System {
+		missing = append(missing, cps.Missing{Package: s.Name})
+	}
+	items := slices.DeleteFunc(slices.Clone(flags.Items), func(l Item) bool { return l.Kind == System && answered(l.Name, missing) })
+	return flags, items, nil
 }
 
 // together writes items as one entry, which CMake neither sorts nor takes apart. CMake takes what begins with a dash for
@@ -227,40 +283,34 @@ func (c *cmakeConfig) writeLinkInterface(name, kind string, in *cmakeInterface) 
 // flat returns the libraries of roots and of all that they need, as one list: files, -lNAME, targets of the system's
 // packages.
 func (c *cmakeConfig) flat(roots []cps.Root) (own, all []string, err error) {
-	request := Request{Package: c.request.Package}
-	for _, root := range roots {
-		if root.Component != "" {
-			request.Components = append(request.Components, root.Component)
-		}
-	}
-	flags, err := Link(c.packages, []Request{request}, c.collector.opts)
+	flags, items, err := c.linked(roots)
 	if err != nil {
 		return nil, nil, err
 	}
-	var missing []cps.Missing
-	for _, s := range flags.System {
-		missing = append(missing, cps.Missing{Package: s.Name})
+	ordered, err := c.needsOrder(roots)
+	if err != nil {
+		return nil, nil, err
 	}
-	items := slices.DeleteFunc(flags.Items, func(l Item) bool { return l.Kind == System && answered(l.Name, missing) })
-	for i := 0; i < len(items); {
-		l := items[i]
-		if l.own {
-			file := c.ownFile(l)
-			all = append(all, file)
+	if ordered {
+		all = append(all, c.oneEntry(flags, items))
+	}
+	for _, l := range items {
+		switch {
+		case l.own:
 			if l.Package == c.request.Package.Name {
-				own = append(own, file)
+				own = append(own, c.ownFile(l))
 			}
-			i++
-			continue
+			if !ordered {
+				all = append(all, c.ownFile(l))
+			}
+		case ordered, l.Kind == Flag && len(l.Args) != 1:
+		case l.Kind == Flag:
+			all = append(all, Quote(l.Args[0])) // CMake writes it as it is
+		default:
+			all = append(all, c.entry(l))
 		}
-		end := i + 1
-		for end < len(items) && items[end].Component == l.Component && items[end].Package == l.Package && !items[end].own {
-			end++
-		}
-		all = append(all, c.flatRun(items[i:end])...)
-		i = end
 	}
-	if c.collector.opts.Shared { // what only the loader needs, for CMake to let programs find it
+	if c.collector.opts.Shared && !ordered { // what only the loader needs, for CMake to let programs find it
 		loaded, err := c.closureItems(roots)
 		if err != nil {
 			return nil, nil, err
@@ -280,24 +330,6 @@ func (c *cmakeConfig) flat(roots []cps.Root) (own, all []string, err error) {
 		}
 	}
 	return own, all, nil
-}
-
-// flatRun returns the entries for what one component brings beside its own library.
-func (c *cmakeConfig) flatRun(items []Item) []string {
-	if ownOrder(items) && c.collector.opts.Env != "msvc" {
-		return []string{c.together(items)}
-	}
-	var list []string
-	for _, l := range items {
-		if l.Kind == Flag {
-			if len(l.Args) == 1 {
-				list = append(list, Quote(l.Args[0])) // CMake writes it as it is
-			}
-			continue
-		}
-		list = append(list, c.entry(l))
-	}
-	return list
 }
 
 // ownFile is the file of a component's own library: of a shared one, where programs find it by its soname.

@@ -101,6 +101,15 @@ property(z::z INTERFACE_LINK_LIBRARIES)`, `INTERFACE_LINK_LIBRARIES=ws2_32.lib`}
 		}())}, CMakeOptions{Name: "z"}, `find_package(z REQUIRED)
 property(z::z TYPE INTERFACE_LINK_LIBRARIES)`, `TYPE=INTERFACE_LIBRARY
 INTERFACE_LINK_LIBRARIES=-Wl,--start-group /s/z/lib/liba.a /s/z/lib/libb.a -Wl,--end-group -lm`},
+		"an order below another package": {[]*Package{single("z", func() *cps.Component {
+			c := archive("@prefix@/lib/libz.a")
+			c.LinkRequires = []string{"y"}
+			return c
+		}()), ordered("y", "-Wl,--as-needed", "@prefix@/lib/liby.a", "@prefix@/lib/libx.a")}, CMakeOptions{Name: "z"}, `find_package(z REQUIRED)
+property(z::z TYPE INTERFACE_LINK_LIBRARIES)
+message("${z_LIBRARIES} ${z_LIBRARY}")`, `TYPE=INTERFACE_LIBRARY
+INTERFACE_LINK_LIBRARIES=-L/s/z/lib /s/z/lib/libz.a -Wl,--as-needed /s/y/lib/liby.a /s/y/lib/libx.a
+-L/s/z/lib /s/z/lib/libz.a -Wl,--as-needed /s/y/lib/liby.a /s/y/lib/libx.a /s/z/lib/libz.a`},
 		"definitions and flags of one language": {[]*Package{single("z", func() *cps.Component {
 			one := "a;b"
 			c := &cps.Component{Type: cps.Interface}
