@@ -301,7 +301,7 @@ func TestLibrariesForDebuggingAreForDebugBuildsAlone(t *testing.T) {
 		"Debug":     {"-G Ninja -DCMAKE_BUILD_TYPE=Debug", map[string]string{"": debugging}},
 		"Release":   {"-G Ninja -DCMAKE_BUILD_TYPE=Release", map[string]string{"": usual}},
 		"several":   {"-G 'Ninja Multi-Config'", map[string]string{"Debug": debugging, "Release": usual, "RelWithDebInfo": usual}},
-		"another's": {"-G Ninja -DCMAKE_BUILD_TYPE=Debug -DCMAKE_MAP_IMPORTED_CONFIG_DEBUG=Release", map[string]string{"": usual}},
+		"another's": {"-G Ninja -DCMAKE_BUILD_TYPE=Debug -DCMAKE_MAP_IMPORTED_CONFIG_DEBUG='Release;'", map[string]string{"": usual}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
