@@ -5,28 +5,29 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"testing"
 )
 
 func TestVariablesAreWrittenInEachShellsQuotes(t *testing.T) {
-	v := variables{PkgConfig: `/a b/it's`, Ocipkg: `C:\x\ocipkg.exe`}
+	v := variables{PkgConfig: `/a b/it's`, Ocipkg: `C:\x\ocipkg.exe`, Allow: "(a|b)"}
 	for shell, want := range map[string]string{
-		"sh":         `export PKG_CONFIG='/a ''b/it'\''s' OCIPKG='C:\x\ocipkg.exe'`,
-		"fish":       `set -gx PKG_CONFIG '/a b/it\'s';` + "\n" + `set -gx OCIPKG 'C:\\x\\ocipkg.exe';`,
-		"powershell": `$env:PKG_CONFIG = '/a b/it''s'; $env:OCIPKG = 'C:\x\ocipkg.exe'`,
+		"sh":         `export PKG_CONFIG='/a ''b/it'\''s' OCIPKG='C:\x\ocipkg.exe' CGO_LDFLAGS_ALLOW='(a|b)'`,
+		"fish":       `set -gx PKG_CONFIG '/a b/it\'s';` + "\n" + `set -gx OCIPKG 'C:\\x\\ocipkg.exe';` + "\n" + `set -gx CGO_LDFLAGS_ALLOW '(a|b)';`,
+		"powershell": `$env:PKG_CONFIG = '/a b/it''s'; $env:OCIPKG = 'C:\x\ocipkg.exe'; $env:CGO_LDFLAGS_ALLOW = '(a|b)'`,
 	} {
 		if got := shells[shell](v); got != want {
 			t.Errorf("%s: got  %s\nwant %s", shell, got, want)
 		}
 	}
 	v.Project = "/\u2019+(evil)+\u2018"
-	if got := shells["powershell"](v); !strings.HasSuffix(got, "OCIPKG_PROJECT = '/\u2019\u2019+(evil)+\u2018\u2018'") {
+	if got := shells["powershell"](v); !strings.Contains(got, "OCIPKG_PROJECT = '/\u2019\u2019+(evil)+\u2018\u2018'") {
 		t.Errorf("with other quotes: %s", got)
 	}
 	v.Project = "/p"
-	if got := shells["sh"](v); !strings.HasSuffix(got, " OCIPKG_PROJECT='/p'") {
+	if got := shells["sh"](v); !strings.Contains(got, " OCIPKG_PROJECT='/p' ") {
 		t.Errorf("with a project: %s", got)
 	}
 }
@@ -123,5 +124,32 @@ func TestPkgConfigOfTheShellStaysTheRealOne(t *testing.T) {
 		if got := otherPkgConfig(front); got != want {
 			t.Errorf("with PKG_CONFIG=%q: got %q, want %q", set, got, want)
 		}
+	}
+}
+
+// The go command takes a flag that the whole of one of the alternatives matches.
+func TestTheGoCommandIsToldToTakeWholeArchivesAndNothingElse(t *testing.T) {
+	for _, set := range []string{"", "-Wl,-z,mine", allowed("-Wl,-z,mine")} {
+		flags := regexp.MustCompile("^(?:" + allowed(set) + ")$")
+		for flag, want := range map[string]bool{
+			"-Wl,--whole-archive,/s/x/lib/liba.a,--no-whole-archive":                 true,
+			"-Wl,--whole-archive,/s/x/lib/liba.a,/s/x/lib/libb.a,--no-whole-archive": true,
+			"-Wl,--whole-archive,C:/s/x/lib/a.lib,-lb,--no-whole-archive":            true,
+			"-Wl,--whole-archive,-plugin,x.so,--no-whole-archive":                    false,
+			"-Wl,--whole-archive,-plugin,/s/liba.a,--no-whole-archive":               false,
+			"-Wl,--whole-archive,-l-plugin,--no-whole-archive":                       false,
+			"-Wl,--whole-archive,/s/liba.so,--no-whole-archive":                      false,
+			"-Wl,--whole-archive,/s/liba.a,--no-whole-archive,-plugin,x.so":          false,
+			"-Wl,--whole-archive,@/s/liba.a,--no-whole-archive":                      false,
+			"-Wl,--whole-archive,/s/liba.a":                                          false,
+			"-Wl,-z,mine":                                                            set != "",
+		} {
+			if got := flags.MatchString(flag); got != want {
+				t.Errorf("with CGO_LDFLAGS_ALLOW=%q, %s: got %v, want %v", set, flag, got, want)
+			}
+		}
+	}
+	if again := allowed(allowed("x")); again != allowed("x") {
+		t.Errorf("the second time it is %s", again)
 	}
 }
