@@ -15,16 +15,14 @@ import (
 // these need.
 var crates = []string{"librust-libz-sys-dev", "librust-pkg-config-dev", "librust-vcpkg-dev"}
 
-// rustUser gives a user who has cargo, and Debian's crates in place of
-// crates.io's. It is the account of the tests: rustup keeps its toolchains in a
-// home directory, which others cannot read.
-func rustUser(t *testing.T) *user {
+// rust returns the directory of cargo, and the variables with which another account's home has its toolchains.
+func rust(t *testing.T) (path, env []string) {
 	t.Helper()
 	cargo, err := exec.LookPath("cargo")
 	if err != nil {
 		t.Fatalf("%v; install it: apt-get install cargo, or https://rustup.rs", err)
 	}
-	env := []string{"CARGO_NET_OFFLINE=true", "CARGO_TERM_COLOR=never", "PKG_CONFIG=ocipkg-pkg-config"}
+	env = []string{"CARGO_NET_OFFLINE=true", "CARGO_TERM_COLOR=never"}
 	home, err := os.UserHomeDir()
 	if err != nil {
 		t.Fatal(err)
@@ -37,7 +35,16 @@ func rustUser(t *testing.T) *user {
 			env = append(env, variable+"="+value)
 		}
 	}
-	u := newUserWith(t, program.Options{Privileged: true, Path: []string{filepath.Dir(cargo)}, Env: env})
+	return []string{filepath.Dir(cargo)}, env
+}
+
+// rustUser gives a user who has cargo, and Debian's crates in place of
+// crates.io's. It is the account of the tests: rustup keeps its toolchains in a
+// home directory, which others cannot read.
+func rustUser(t *testing.T) *user {
+	t.Helper()
+	path, env := rust(t)
+	u := newUserWith(t, program.Options{Privileged: true, Path: path, Env: append(env, "PKG_CONFIG=ocipkg-pkg-config")})
 	u.CopyTree("testdata/rust", "app")
 	u.Dir = filepath.Join(u.Dir, "app")
 	u.WriteFile(".cargo/config.toml", fmt.Sprintf("[source.crates-io]\nreplace-with = \"debian\"\n\n[source.debian]\ndirectory = %q\n",

@@ -13,10 +13,9 @@ import (
 var buildTypes = []string{"Debug", "Release", "RelWithDebInfo", "MinSizeRel"}
 
 // byBuildType writes a target that users name. Where packages have other libraries for one build type than for another, that is
-// a target of its own for each, and the one that is named chooses by CMake's $<CONFIG:…>, which heeds
-// MAP_IMPORTED_CONFIG_<CONFIG> of an imported target.
+// a target of its own for each, and the one that is named chooses by [chosen].
 func (c *cmakeConfig) byBuildType(name string, roots []cps.Root) error {
-	usual, others, err := c.variants(roots)
+	usual, known, others, err := c.variants(roots)
 	if err != nil || len(others) == 0 {
 		if err != nil {
 			return err
@@ -24,25 +23,24 @@ func (c *cmakeConfig) byBuildType(name string, roots []cps.Root) error {
 		return c.publicTarget(name, roots)
 	}
 	defer func() { c.variant, c.collector.opts.configuration = "", "" }()
-	var entries []string
+	var entries, conditions []string
 	write := func(choices string, types []string) error {
 		c.variant, c.collector.opts.configuration = choices, types[0]
 		target := "ocipkg::" + strings.Map(plainRune, name) + "-" + types[0]
-		condition := "$<CONFIG:" + strings.Join(types, ",") + ">"
-		if types[0] == "" {
-			condition = "$<NOT:$<CONFIG:" + strings.Join(types[1:], ",") + ">>"
+		condition := "$<NOT:$<OR:" + strings.Join(conditions, ",") + ">>"
+		if types[0] != "" {
+			condition = chosen(types, known)
+			conditions = append(conditions, condition)
 		}
 		entries = append(entries, "$<"+condition+":"+target+">")
 		return c.publicTarget(target, roots)
 	}
-	all := []string{""}
 	for _, choices := range slices.Sorted(maps.Keys(others)) {
-		all = append(all, others[choices]...)
 		if err := write(choices, others[choices]); err != nil {
 			return err
 		}
 	}
-	if err := write(usual, all); err != nil {
+	if err := write(usual, []string{""}); err != nil {
 		return err
 	}
 	c.open(name, "INTERFACE")
@@ -51,31 +49,49 @@ func (c *cmakeConfig) byBuildType(name string, roots []cps.Root) error {
 	return nil
 }
 
+// chosen returns the expression for a configuration that is one of types. $<CONFIG:…> is true for the configuration that is built,
+// and for those that MAP_IMPORTED_CONFIG_<CONFIG> has in its place, which count.
+func chosen(types, known []string) string {
+	var built, others []string
+	for _, t := range known {
+		if slices.Contains(types, t) {
+			built = append(built, "$<STREQUAL:$<CONFIG>,"+t+">")
+		} else {
+			others = append(others, t)
+		}
+	}
+	here := "$<CONFIG:" + strings.Join(types, ",") + ">"
+	if len(others) == 0 {
+		return here
+	}
+	return "$<AND:" + here + ",$<NOT:$<AND:$<OR:" + strings.Join(built, ",") + ">,$<CONFIG:" + strings.Join(others, ",") + ">>>>"
+}
+
 // variants returns what is chosen of the packages for a build type that is none of CMake's, and the build types for which it
-// is something else, by what that is.
-func (c *cmakeConfig) variants(roots []cps.Root) (usual string, others map[string][]string, err error) {
+// is something else, by what that is. Known are all build types that were looked at.
+func (c *cmakeConfig) variants(roots []cps.Root) (usual string, known []string, others map[string][]string, err error) {
 	configured := map[string]bool{}
 	if usual, err = c.choices(roots, "", configured); err != nil || len(configured) == 0 {
-		return "", nil, err
+		return "", nil, nil, err
 	}
-	types := slices.Clone(buildTypes)
+	known = slices.Clone(buildTypes)
 	for _, configuration := range slices.Sorted(maps.Keys(configured)) {
-		known := slices.ContainsFunc(types, func(t string) bool { return strings.EqualFold(t, configuration) })
-		if !known && cmakeName(configuration) {
-			types = append(types, configuration)
+		isKnown := slices.ContainsFunc(known, func(t string) bool { return strings.EqualFold(t, configuration) })
+		if !isKnown && cmakeName(configuration) {
+			known = append(known, configuration)
 		}
 	}
 	others = map[string][]string{}
-	for _, t := range types {
+	for _, t := range known {
 		choices, err := c.choices(roots, t, nil)
 		if err != nil {
-			return "", nil, err
+			return "", nil, nil, err
 		}
 		if choices != usual {
 			others[choices] = append(others[choices], t)
 		}
 	}
-	return usual, others, nil
+	return usual, known, others, nil
 }
 
 // choices returns which configurations of the components that roots need are chosen for a build type, as a text. configured,

@@ -1,0 +1,327 @@
+package buildsystems
+
+import (
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/ocipkg/ocipkg/e2e/internal/program"
+	"github.com/ocipkg/ocipkg/e2e/internal/registrytest"
+)
+
+// made is a package that is made for these tests.
+type made struct {
+	name     string              // of its repository
+	toml     string              // its ocipkg.toml; HOST stands for the registry
+	archives map[string][]string // source of each object, by the archive's path
+	files    map[string]string   // other files; a .pc file begins with what all of them have
+}
+
+// The function answer of each package returns 42. What it calls is in objects of their own, so that a linker which goes
+// through the archives once and does not find them lacks something.
+var madePackages = []made{
+	{
+		name: "group",
+		archives: map[string][]string{
+			"lib/liba.a":  {"int b1(void); int answer(void) { return b1(); }", "int b2(void); int a2(void) { return b2(); }"},
+			"lib/libb.a":  {"int c1(void); int b1(void) { return c1(); }", "int b2(void) { return 42; }"},
+			"lib/libc1.a": {"int a2(void); int c1(void) { return a2(); }"},
+		},
+		files: map[string]string{"lib/pkgconfig/group.pc": "Libs: -Wl,--start-group ${libdir}/liba.a ${libdir}/libb.a ${libdir}/libc1.a -Wl,--end-group -lm"},
+	}, {
+		// Nothing but their constructors tells that there are two.
+		name: "whole",
+		archives: map[string][]string{
+			"lib/libcore.a": {"int count; int answer(void) { return count == 2 ? 42 : count; }"},
+			"lib/libone.a":  {"extern int count; __attribute__((constructor)) static void add(void) { count++; }"},
+			"lib/libtwo.a":  {"extern int count; __attribute__((constructor)) static void add(void) { count++; }"},
+		},
+		files: map[string]string{"lib/pkgconfig/whole.pc": "Libs: -L${libdir} -Wl,--whole-archive -lone -l:libtwo.a -Wl,--no-whole-archive -lcore"},
+	}, {
+		name: "again",
+		archives: map[string][]string{
+			"lib/liba.a": {"int b(void); int answer(void) { return b(); }", "int a2(void) { return 42; }"},
+			"lib/libb.a": {"int a2(void); int b(void) { return a2(); }"},
+		},
+		files: map[string]string{"lib/pkgconfig/again.pc": "Libs: -L${libdir} -la\nLibs.private: -lb -la"},
+	}, {
+		name: "left", toml: "[package]\nname = \"left\"\n[dependencies]\nright = \"HOST/acme/right:1\"\n",
+		archives: map[string][]string{"lib/libleft.a": {"int right1(void); int answer(void) { return right1(); }", "int right2(void); int left2(void) { return right2(); }"}},
+		files:    map[string]string{"lib/pkgconfig/left.pc": "Libs: -L${libdir} -lleft\nRequires.private: right"},
+	}, {
+		name: "right", toml: "[package]\nname = \"right\"\n[dependencies]\nleft = \"HOST/acme/left:1\"\n",
+		archives: map[string][]string{"lib/libright.a": {"int left2(void); int right1(void) { return left2(); }", "int right2(void) { return 42; }"}},
+		files:    map[string]string{"lib/pkgconfig/right.pc": "Libs: -L${libdir} -lright\nRequires.private: left"},
+	}, {
+		name:     "needs",
+		archives: map[string][]string{"lib/libneeds.a": {"int of_system(void); int answer(void) { return of_system(); }"}},
+		files:    map[string]string{"lib/pkgconfig/needs.pc": "Libs: -L${libdir} -lneeds\nRequires: of-system >= 1"},
+	}, {
+		name:     "lacks",
+		archives: map[string][]string{"lib/liblacks.a": {"int answer(void) { return 42; }"}},
+		files:    map[string]string{"lib/pkgconfig/lacks.pc": "Libs: -L${libdir} -llacks\nRequires.private: nowhere-to-be-had"},
+	}, {
+		name: "several",
+		archives: map[string][]string{
+			"lib/liba-3.0.a":    {"int answer(void) { return 1; }"},
+			"lib/libfoo+-3.0.a": {"int answer(void) { return 42; }"},
+		},
+		files: map[string]string{
+			"lib/pkgconfig/a-3.0.pc":    "Libs: -L${libdir} -la-3.0",
+			"lib/pkgconfig/foo+-3.0.pc": "Libs: -L${libdir} -lfoo+-3.0",
+		},
+	}, {
+		name: "configured",
+		archives: map[string][]string{
+			"lib/libx.a":  {"int answer(void) { return 42; }"},
+			"lib/libxd.a": {"int answer(void) { return 1; }"},
+		},
+		files: map[string]string{"lib/cps/configured.cps": `{"cps_version": "0.13", "name": "configured", "version": "1.0", "cps_path": "@prefix@/lib/cps",
+			"components": {"configured": {"type": "archive", "configurations": {
+				"debug": {"location": "@prefix@/lib/libxd.a"}, "release": {"location": "@prefix@/lib/libx.a"}}}}}`},
+	}, {
+		name: "vcpkg",
+		archives: map[string][]string{
+			"lib/libv.a":        {"int answer(void) { return 42; }"},
+			"debug/lib/libvd.a": {"int answer(void) { return 1; }"},
+		},
+		files: map[string]string{
+			"lib/pkgconfig/vcpkg.pc":       "Libs: -L${libdir} -lv",
+			"debug/lib/pkgconfig/vcpkg.pc": "Libs: -L${libdir} -lvd",
+		},
+	},
+}
+
+// publishMade publishes the packages in a registry, whose host it returns.
+func publishMade(t *testing.T) string {
+	t.Helper()
+	host := registrytest.StartMemory(t).Host
+	producer := program.New(t, program.Options{})
+	for _, p := range madePackages {
+		dir := filepath.Join(producer.Dir, p.name)
+		script := "set -e\n"
+		n := 0
+		for archive, objects := range p.archives {
+			var built []string
+			for _, source := range objects {
+				n++
+				producer.WriteFile(filepath.Join(dir, fmt.Sprintf("%d.c", n)), source+"\n", 0o644)
+				script += fmt.Sprintf("cc -fPIC -O1 -c %d.c\n", n)
+				built = append(built, fmt.Sprintf("%d.o", n))
+			}
+			script += fmt.Sprintf("mkdir -p tree/%s\nar rcs tree/%s %s\n", filepath.Dir(archive), archive, strings.Join(built, " "))
+		}
+		for file, text := range p.files {
+			if name, ok := strings.CutSuffix(filepath.Base(file), ".pc"); ok {
+				text = "prefix=${pcfiledir}/../..\nlibdir=${prefix}/lib\nName: " + name + "\nDescription: for a test\nVersion: 1.0\n" + text + "\n"
+			}
+			producer.WriteFile(filepath.Join(dir, "tree", file), text, 0o644)
+		}
+		producer.WriteFile(filepath.Join(dir, "ocipkg.toml"), strings.ReplaceAll(p.toml, "HOST", host), 0o644)
+		producer.Run("sh", "-c", "cd "+p.name+"\n"+script+"ocipkg push tree "+host+"/acme/"+p.name+":1").OK()
+	}
+	return host
+}
+
+// wanted are the names by which programs ask for the packages, by the program's.
+func wanted(host string) map[string]string {
+	return map[string]string{
+		"group": host + "/acme/group:1", "whole": host + "/acme/whole:1", "again": host + "/acme/again:1", "circle": host + "/acme/left:1",
+		"needs": host + "/acme/needs:1", "module": host + "/acme/several:1+foo+-3.0", "alias": "foo+-3.0", "listed": "listed",
+	}
+}
+
+const printAnswer = "int printf(const char *, ...);\nint answer(void);\nint main(void) { printf(\"%d\\n\", answer()); return 0; }\n"
+
+// linkingUser is somebody who links these packages, on a system that has nothing but the module of-system.
+func linkingUser(t *testing.T, host string, options program.Options) *program.Session {
+	t.Helper()
+	s := program.New(t, options)
+	system := filepath.Join(s.Home, "system")
+	s.WriteFile(filepath.Join(system, "s.c"), "int of_system(void) { return 42; }\n", 0o644)
+	s.WriteFile(filepath.Join(system, "pkgconfig/of-system.pc"), "Name: of-system\nDescription: for a test\nVersion: 2\nLibs: -L${pcfiledir}/.. -lof_system\n", 0o644)
+	s.Run("sh", "-c", "cd "+system+" && cc -fPIC -c s.c && ar rcs libof_system.a s.o").OK()
+	s.WriteFile("main.c", printAnswer, 0o644)
+	s.WriteFile("ocipkg.toml", strings.ReplaceAll("[dependencies]\n\"foo+-3.0\" = \"HOST/acme/several:1\"\nlisted = { image = \"HOST/acme/several\", tag = \"1\", modules = [\"foo+-3.0\"] }\n", "HOST", host), 0o644)
+	s.Env = append(s.Env, "PKG_CONFIG_LIBDIR="+system+"/pkgconfig", "PKG_CONFIG_PATH=", "OCIPKG_PROJECT="+s.Dir, "PKG_CONFIG=ocipkg-pkg-config")
+	return s
+}
+
+// checkAnswer runs a program, which says what the function answer returns.
+func checkAnswer(t *testing.T, s *program.Session, path, want string) {
+	t.Helper()
+	if got := s.Run("sh", "-c", path).Stdout; got != want+"\n" {
+		t.Errorf("%s says %q, want %s", path, got, want)
+	}
+}
+
+func TestEveryBuildSystemLinksInTheOrderThatAPackageSays(t *testing.T) {
+	host := publishMade(t)
+	for name, build := range map[string]func(*testing.T, string){
+		"shell": linkByShell, "cgo": linkByGo, "CMake": linkByCMake, "Meson": linkByMeson, "cargo": linkByCargo,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			build(t, host)
+		})
+	}
+}
+
+func linkByShell(t *testing.T, host string) {
+	s := linkingUser(t, host, program.Options{})
+	for name, reference := range wanted(host) {
+		for way, flags := range map[string]string{
+			"link": "ocipkg link " + reference, "pkg-config": "ocipkg-pkg-config --cflags --libs " + reference,
+		} {
+			if r := s.Run("sh", "-c", fmt.Sprintf("cc main.c -o app $(%s) && ./app && rm app", flags)); r.Stdout != "42\n" {
+				t.Errorf("%s, %s:\n%s", name, way, r)
+			}
+		}
+	}
+	s.Run("ocipkg", "link", host+"/acme/lacks:1").Fails(3, "lacks", "nowhere-to-be-had", "neither a package nor the system's pkg-config", "[dependencies]")
+	s.Run("ocipkg-pkg-config", "--libs", host+"/acme/lacks:1").Exit(1).Says("nowhere-to-be-had")
+}
+
+func linkByGo(t *testing.T, host string) {
+	tool, err := exec.LookPath("go")
+	if err != nil {
+		t.Fatalf("%v; install it: https://go.dev/dl", err)
+	}
+	s := linkingUser(t, host, program.Options{Privileged: true, Path: []string{filepath.Dir(tool)}})
+	s.Env = append(s.Env, "GOCACHE="+program.GoCache(t), "GOFLAGS=-mod=mod", "GOPROXY=off", "GOTOOLCHAIN=local", "GOTELEMETRY=off")
+	s.WriteFile("go.mod", "module example.com/app\n\ngo 1.24\n", 0o644)
+	for name, reference := range wanted(host) {
+		s.WriteFile(name+"/main.go", "package main\n\n/*\n#cgo pkg-config: "+reference+"\nint answer(void);\n*/\nimport \"C\"\nimport \"fmt\"\n\nfunc main() { fmt.Println(C.answer()) }\n", 0o644)
+	}
+	s.Run("sh", "-c", "eval $(ocipkg env) && mkdir bin && go build -o bin ./...").OK()
+	for name := range wanted(host) {
+		checkAnswer(t, s, "bin/"+name, "42")
+	}
+	// A digest goes between the reference and the module.
+	s.Run("ocipkg", "pin", "./module").OK()
+	s.Run("grep", "-E", `/acme/several:1@sha256:[0-9a-f]{64}\+foo\+-3\.0$`, "module/main.go").OK()
+	s.Run("sh", "-c", "eval $(ocipkg env) && go build -o bin ./module").OK()
+	checkAnswer(t, s, "bin/module", "42")
+	s.Run("ocipkg", "restore", "./module").OK()
+}
+
+func linkByCMake(t *testing.T, host string) {
+	s := linkingUser(t, host, program.Options{})
+	code := "cmake_minimum_required(VERSION 3.24)\nproject(app C)\ninclude(ocipkg)\nfind_package(PkgConfig REQUIRED)\n"
+	for name, reference := range wanted(host) {
+		code += strings.NewReplacer("{NAME}", name, "{REF}", reference).Replace(`ocipkg_add_package(NAME {NAME} IMAGE {REF})
+add_executable({NAME}-target main.c)
+target_link_libraries({NAME}-target PRIVATE {NAME}::{NAME})
+add_executable({NAME}-variables main.c)
+target_link_libraries({NAME}-variables PRIVATE ${{NAME}_LIBRARIES})
+pkg_check_modules(pc-{NAME} REQUIRED IMPORTED_TARGET {REF})
+add_executable({NAME}-module main.c)
+target_link_libraries({NAME}-module PRIVATE PkgConfig::pc-{NAME})
+`)
+	}
+	s.WriteFile("CMakeLists.txt", code, 0o644)
+	s.Run("sh", "-c", `cmake -G Ninja -S . -B build -DCMAKE_MODULE_PATH="$(ocipkg cmake-dir)"`).OK()
+	if r := s.Run("cmake", "--build", "build", "--", "-k", "0"); r.ExitCode != 0 {
+		t.Errorf("%s", r)
+	}
+	for name := range wanted(host) {
+		for _, way := range []string{"target", "variables", "module"} {
+			checkAnswer(t, s, "build/"+name+"-"+way, "42")
+		}
+	}
+	s.WriteFile("lacks/CMakeLists.txt", "cmake_minimum_required(VERSION 3.24)\nproject(app C)\ninclude(ocipkg)\nocipkg_add_package(NAME lacks IMAGE "+host+"/acme/lacks:1)\n", 0o644)
+	s.Run("sh", "-c", `cmake -S lacks -B lacks/build -DCMAKE_MODULE_PATH="$(ocipkg cmake-dir)"`).Exit(1).Says("nowhere-to-be-had")
+}
+
+func linkByMeson(t *testing.T, host string) {
+	s := linkingUser(t, host, program.Options{})
+	code := "project('app', 'c')\n"
+	for name, reference := range wanted(host) {
+		code += fmt.Sprintf("executable('%s', 'main.c', dependencies: dependency('%s', static: true))\n", name+"-app", reference)
+	}
+	s.WriteFile("meson.build", code, 0o644)
+	s.Run("meson", "setup", "build").OK()
+	if r := s.Run("ninja", "-C", "build", "-k", "0"); r.ExitCode != 0 {
+		t.Errorf("%s", r)
+	}
+	for name := range wanted(host) {
+		checkAnswer(t, s, "build/"+name+"-app", "42")
+	}
+}
+
+func linkByCargo(t *testing.T, host string) {
+	path, env := rust(t)
+	s := linkingUser(t, host, program.Options{Privileged: true, Path: path, Env: env})
+	root, err := program.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.WriteFile("Cargo.toml", fmt.Sprintf("[package]\nname = \"app\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\n[build-dependencies]\nocipkg = { path = %q }\n", filepath.Join(root, "integrations", "rust")), 0o644)
+	s.WriteFile("build.rs", "fn main() {\n    println!(\"cargo:rerun-if-env-changed=PACKAGE\");\n    ocipkg::link_package(&std::env::var(\"PACKAGE\").unwrap()).unwrap();\n}\n", 0o644)
+	s.WriteFile("src/main.rs", "extern \"C\" {\n    fn answer() -> i32;\n}\nfn main() {\n    println!(\"{}\", unsafe { answer() });\n}\n", 0o644)
+	// What rustc links with by itself, and GNU ld where that is another. Flags reach no build script where a target is named.
+	linkers := []string{""}
+	if strings.Contains(s.Run("rustc", "-C", "help").OK().Stdout, "linker-features") {
+		linkers = append(linkers, "-Clinker-features=-lld")
+	}
+	target := ""
+	for line := range strings.Lines(s.Run("rustc", "-vV").OK().Stdout) {
+		if host, ok := strings.CutPrefix(line, "host: "); ok {
+			target = strings.TrimSpace(host)
+		}
+	}
+	for _, flags := range linkers {
+		for name, reference := range wanted(host) {
+			r := s.Run("env", "RUSTFLAGS="+flags, "PACKAGE="+reference, "cargo", "build", "-q", "--target", target)
+			if r.ExitCode != 0 {
+				t.Errorf("%s, with RUSTFLAGS=%q:\n%s", name, flags, r)
+				continue
+			}
+			checkAnswer(t, s, "target/"+target+"/debug/app", "42")
+		}
+	}
+	s.Run("env", "PACKAGE="+host+"/acme/lacks:1", "cargo", "build", "-q").Exit(101).Says("nowhere-to-be-had")
+}
+
+func TestLibrariesForDebuggingAreForDebugBuildsAlone(t *testing.T) {
+	host := publishMade(t)
+	packages := []string{"configured", "vcpkg"}
+	code := "cmake_minimum_required(VERSION 3.24)\nproject(app C)\ninclude(ocipkg)\n"
+	for _, name := range packages {
+		code += strings.NewReplacer("{NAME}", name, "{REF}", host+"/acme/"+name+":1").Replace("ocipkg_add_package(NAME {NAME} IMAGE {REF})\nadd_executable({NAME}-app main.c)\ntarget_link_libraries({NAME}-app PRIVATE {NAME}::{NAME})\n")
+	}
+	const usual, debugging = "42", "1"
+	for name, test := range map[string]struct {
+		arguments string
+		want      map[string]string // by the configuration that is built; empty: that of the arguments
+	}{
+		"Debug":     {"-G Ninja -DCMAKE_BUILD_TYPE=Debug", map[string]string{"": debugging}},
+		"Release":   {"-G Ninja -DCMAKE_BUILD_TYPE=Release", map[string]string{"": usual}},
+		"several":   {"-G 'Ninja Multi-Config'", map[string]string{"Debug": debugging, "Release": usual, "RelWithDebInfo": usual}},
+		"another's": {"-G Ninja -DCMAKE_BUILD_TYPE=Debug -DCMAKE_MAP_IMPORTED_CONFIG_DEBUG='Release;'", map[string]string{"": usual}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := linkingUser(t, host, program.Options{})
+			s.WriteFile("CMakeLists.txt", code, 0o644)
+			s.Run("sh", "-c", `cmake -S . -B build -DCMAKE_MODULE_PATH="$(ocipkg cmake-dir)" `+test.arguments).OK()
+			for configuration, want := range test.want {
+				s.Run("cmake", slices.DeleteFunc([]string{"--build", "build", "--config=" + configuration}, func(arg string) bool { return arg == "--config=" })...).OK()
+				for _, name := range packages {
+					checkAnswer(t, s, filepath.Join("build", configuration, name+"-app"), want)
+				}
+			}
+		})
+	}
+	t.Run("shell", func(t *testing.T) {
+		t.Parallel()
+		s := linkingUser(t, host, program.Options{})
+		for _, name := range packages {
+			s.Run("sh", "-c", "cc main.c -o app $(ocipkg link "+host+"/acme/"+name+":1)").OK()
+			checkAnswer(t, s, "./app", usual)
+		}
+	})
+}
