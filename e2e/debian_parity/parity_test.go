@@ -24,10 +24,10 @@ func TestMain(m *testing.M) { program.Main(m) }
 // system has them.
 type originals struct{ dir, search string }
 
-func newOriginals(t *testing.T) originals {
+func newOriginals(t *testing.T, libraries []subject.Library) originals {
 	t.Helper()
 	var packages []string
-	for _, l := range subject.Libraries {
+	for _, l := range libraries {
 		packages = append(packages, l.Debian...)
 	}
 	dir := debian.Fetch(t, packages...)
@@ -55,54 +55,94 @@ func (o originals) ask(t *testing.T, arguments ...string) []string {
 }
 
 func TestDebiansLibrariesAreLinkedWithTheFlagsOfPkgconf(t *testing.T) {
-	registry := registrytest.StartMemory(t)
-	producer := program.New(t, program.Options{})
-	var names []string
-	for _, l := range subject.Libraries {
-		names = append(names, l.Name)
-	}
-	subject.Publish(t, producer, registry.Host, names...)
-
-	consumer := program.New(t, program.Options{Env: systemFlags})
-	for _, l := range subject.Libraries {
-		consumer.Run("ocipkg", "get", l.Reference(registry.Host)).OK()
-	}
-	// From here on there are neither the registry nor the trees that the
-	// packages were made of.
-	registry.Stop()
-	if err := os.RemoveAll(producer.Dir); err != nil {
-		t.Fatal(err)
-	}
-	from := newOriginals(t)
+	consumer, host := published(t, subject.Libraries)
+	from := newOriginals(t, subject.Libraries)
 	for _, l := range subject.Libraries {
 		if l.Module == "" {
 			continue
 		}
 		t.Run(l.Name, func(t *testing.T) {
-			compare(t, consumer, from, l, l.Reference(registry.Host))
-			link(t, consumer, l, l.Reference(registry.Host))
+			for _, kind := range []string{"--static", "--shared"} {
+				compare(t, consumer, from, l, kind, l.Reference(host))
+			}
+			link(t, consumer, l, l.Reference(host))
 		})
 	}
 }
 
-// compare asks both sides about one library, as build systems do.
-func compare(t *testing.T, consumer *program.Session, from originals, l subject.Library, name string) {
-	for _, kind := range []string{"--static", "--shared"} {
-		for _, question := range []string{"--cflags", "--libs"} {
-			want := from.normal(from.ask(t, kind, question, l.Module))
-			asPkgConfig := []string{"ocipkg-pkg-config", question, name}
-			asLink := []string{"ocipkg", "link", "--format", "shell", question, name}
-			if kind == "--shared" {
-				asPkgConfig, asLink = append(asPkgConfig, kind), append(asLink, kind)
+func TestLibrariesOfAllShapesAreLinkedWithTheFlagsOfPkgconf(t *testing.T) {
+	consumer, host := published(t, subject.Shapes)
+	for _, l := range subject.Shapes {
+		if l.Module == "" {
+			continue
+		}
+		t.Run(l.Name, func(t *testing.T) {
+			name, u := l.Reference(host)+"+"+l.Module, uses[l.Name]
+			libraries := []subject.Library{l}
+			for _, required := range l.Requires {
+				libraries = append(libraries, subject.Find(t, required))
 			}
-			for _, command := range [][]string{asPkgConfig, asLink} {
-				r := consumer.Run(command[0], command[1:]...).OK()
-				if got := normal(t, consumer, strings.Fields(r.Stdout)); !slices.Equal(got, want) {
-					t.Errorf("we say %q\npkgconf %s says %q\n%s", got, kind, want, r)
-				}
-				if r.Stderr != "" {
-					t.Errorf("there are warnings: %s", r)
-				}
+			from := newOriginals(t, libraries)
+			compare(t, consumer, from, l, "--shared", name)
+			if u.static != nil {
+				compare(t, consumer, from, l, "--static", name)
+			} else {
+				consumer.Run("ocipkg", "link", name).Fails(1, "only there as a shared library")
+			}
+			link(t, consumer, l, name)
+		})
+	}
+}
+
+// published returns an account whose store has packages of the libraries, and the host in their names. There are neither the
+// registry any more nor the trees that the packages were made of.
+func published(t *testing.T, libraries []subject.Library) (*program.Session, string) {
+	t.Helper()
+	registry := registrytest.StartMemory(t)
+	producer := program.New(t, program.Options{})
+	var names []string
+	for _, l := range libraries {
+		names = append(names, l.Name)
+	}
+	subject.Publish(t, producer, registry.Host, names...)
+
+	consumer := program.New(t, program.Options{Env: systemFlags})
+	for _, l := range libraries {
+		consumer.Run("ocipkg", "get", l.Reference(registry.Host)).OK()
+	}
+	registry.Stop()
+	if err := os.RemoveAll(producer.Dir); err != nil {
+		t.Fatal(err)
+	}
+	return consumer, registry.Host
+}
+
+// compare asks both sides about one library and kind, as build systems do. What we say in addition is the C++ runtime of an
+// archive.
+func compare(t *testing.T, consumer *program.Session, from originals, l subject.Library, kind, name string) {
+	t.Helper()
+	u := uses[l.Name]
+	for _, question := range []string{"--cflags", "--libs"} {
+		ask := []string{question, l.Module}
+		if kind == "--static" {
+			ask = append(ask, kind)
+		}
+		want := from.normal(from.ask(t, ask...))
+		if question == "--libs" && u.compiler != "" && u.static != nil && (kind == "--static" || u.loaded == nil) {
+			want = append(want, "-lstdc++")
+		}
+		asPkgConfig := []string{"ocipkg-pkg-config", question, name}
+		asLink := []string{"ocipkg", "link", "--format", "shell", question, name}
+		if kind == "--shared" {
+			asPkgConfig, asLink = append(asPkgConfig, kind), append(asLink, kind)
+		}
+		for _, command := range [][]string{asPkgConfig, asLink} {
+			r := consumer.Run(command[0], command[1:]...).OK()
+			if got := normal(t, consumer, strings.Fields(r.Stdout)); !slices.Equal(got, want) {
+				t.Errorf("we say %q\npkgconf %s says %q\n%s", got, kind, want, r)
+			}
+			if r.Stderr != "" {
+				t.Errorf("there are warnings: %s", r)
 			}
 		}
 	}

@@ -333,14 +333,23 @@ func (c *collector) runtimes(item cps.Item) []string {
 	return names
 }
 
-// searchDirs collects the libraries' directories, and refuses two libraries that -l cannot tell apart. The directories with
-// shared libraries come first when these are wanted: the other kind would win otherwise.
+// searchDirs collects the libraries' directories, and refuses two libraries that -l cannot tell apart. The directories of the
+// wanted kind come first, so that -l finds it where a package has both. A library of the other kind is given by path if one of
+// these directories has its name.
 func (c *collector) searchDirs() error {
 	first := map[string]Item{}
+	kinds := []Kind{Static, Shared}
+	if c.opts.Shared {
+		kinds = []Kind{Shared, Static}
+	}
 	var err error
-	for _, kind := range []Kind{Shared, Static} {
+	for i, kind := range kinds {
 		leaves(c.flags.Items, func(l *Item) {
 			if l.Kind != kind || l.Dir == "" {
+				return
+			}
+			if i == 1 && c.of[l.document].hides(kinds[0], l.Name, c.flags.LibDirs) {
+				l.Dir = ""
 				return
 			}
 			c.flags.LibDirs = appendMissing(c.flags.LibDirs, l.Dir)
@@ -351,6 +360,16 @@ func (c *collector) searchDirs() error {
 		})
 	}
 	return err
+}
+
+// hides reports whether the view of one kind is among dirs and has a library of that name.
+func (p *Package) hides(kind Kind, name string, dirs []string) bool {
+	static, shared := p.CPS.Views()
+	view, entries := p.StaticView, static
+	if kind == Shared {
+		view, entries = p.SharedView, shared
+	}
+	return slices.Contains(dirs, view) && slices.ContainsFunc(entries, func(e cps.ViewEntry) bool { return cps.LibraryName(e.Name) == name })
 }
 
 func ambiguous(a, b Item) error {

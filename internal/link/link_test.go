@@ -164,6 +164,35 @@ func TestAViewHasTheLibraryThatIsNotForDebugging(t *testing.T) {
 	}
 }
 
+func TestTheWantedKindIsSearchedFirst(t *testing.T) {
+	needing := func(file string, others ...*cps.Component) *Package {
+		p := twins("z", func(static, shared *cps.Component) {
+			static.LinkLibraries, shared.LinkLibraries = []string{file}, []string{file}
+		})
+		for _, c := range others {
+			p.CPS.Components["core"] = c
+		}
+		return p
+	}
+	for name, test := range map[string]struct {
+		p      *Package
+		shared bool
+		want   string
+	}{
+		"static, with a shared library": {needing("@prefix@/lib/libcore.so"), false, "-L/s/z/static -L/s/z/shared -Wl,--disable-new-dtags -Wl,-rpath,/s/z/shared -lz -lcore"},
+		"shared, with an archive":       {needing("@prefix@/lib/libcore.a"), true, "-L/s/z/shared -L/s/z/static -Wl,--disable-new-dtags -Wl,-rpath,/s/z/lib -lz -lcore"},
+		"static, with a shared library that has a twin": {needing("@prefix@/lib/libcore.so", archive("@prefix@/lib/libcore.a")), false,
+			"-L/s/z/static -Wl,--disable-new-dtags -Wl,-rpath,/s/z/shared -lz /s/z/lib/libcore.so"},
+	} {
+		flags, err := Link([]*Package{test.p}, []Request{{Package: test.p}}, Options{OS: "linux", Shared: test.shared})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		} else if got := flags.Shell(LinkArgs); got != test.want {
+			t.Errorf("%s: got %s, want %s", name, got, test.want)
+		}
+	}
+}
+
 func TestTheSystemsLibraryOfOurNameIsOurs(t *testing.T) {
 	z := zlib()
 	sqlite := single("sqlite", func() *cps.Component {

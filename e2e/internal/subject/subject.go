@@ -49,14 +49,32 @@ var Libraries = []Library{
 			"libssh2-1", "libssl3", "libtasn1-6", "libunistring2", "libzstd1", "zlib1g"}},
 }
 
+// Shapes are further libraries, small ones, chosen for how they are made: a package of several modules, a chain of private
+// requirements, C++, one kind of library alone. Each is there to be linked by its module, of which its package may have more.
+var Shapes = []Library{
+	{Name: "jansson", Tag: "2.14", Module: "jansson", Debian: []string{"libjansson-dev", "libjansson4"}},
+	{Name: "gsl", Tag: "2.7", Module: "gsl", Debian: []string{"libgsl-dev", "libgsl27", "libgslcblas0"}},
+	{Name: "brotli", Tag: "1.0", Module: "libbrotlidec", Debian: []string{"libbrotli-dev", "libbrotli1"}},
+	{Name: "pcre2", Tag: "10.42", Module: "libpcre2-posix", Debian: []string{"libpcre2-dev", "libpcre2-8-0", "libpcre2-16-0", "libpcre2-32-0", "libpcre2-posix3"}},
+	{Name: "webp", Tag: "1.2", Module: "libwebpmux", Debian: []string{"libwebp-dev", "libwebp7", "libwebpmux3", "libwebpdemux2"}},
+	{Name: "ogg", Tag: "1.3", Debian: []string{"libogg-dev", "libogg0"}},
+	{Name: "vorbis", Tag: "1.3", Module: "vorbisenc", Debian: []string{"libvorbis-dev", "libvorbis0a", "libvorbisenc2", "libvorbisfile3"},
+		Requires: map[string]string{"ogg": "ogg"}},
+	{Name: "yaml-cpp", Tag: "0.7", Module: "yaml-cpp", Debian: []string{"libyaml-cpp-dev", "libyaml-cpp0.7"}},
+	{Name: "gtest", Tag: "1.12", Module: "gtest_main", Debian: []string{"libgtest-dev"}},
+	{Name: "jsoncpp", Tag: "1.9", Module: "jsoncpp", Debian: []string{"libjsoncpp-dev", "libjsoncpp25"}},
+	{Name: "udev", Tag: "252", Module: "libudev", Debian: []string{"libudev-dev", "libudev1"}},
+}
+
 // Find gives the library of that name.
 func Find(t testing.TB, name string) Library {
 	t.Helper()
-	i := slices.IndexFunc(Libraries, func(l Library) bool { return l.Name == name })
+	all := slices.Concat(Libraries, Shapes)
+	i := slices.IndexFunc(all, func(l Library) bool { return l.Name == name })
 	if i < 0 {
 		t.Fatalf("there is no subject %q", name)
 	}
-	return Libraries[i]
+	return all[i]
 }
 
 // Reference gives the name of a library in the registry at host.
