@@ -58,6 +58,7 @@ func TestAProgramStartsWhateverNamesASharedLibraryLacks(t *testing.T) {
 		"beside another in a .pc file":  {"libone.so", "Libs: -L${prefix}/lib -ltwo -lone"},
 		"described by a CPS document":   {"libone.so", `{"name": "one", "cps_version": "0.13.0", "cps_path": "@prefix@/cps", "components": {"one": {"type": "dylib", "location": "@prefix@/lib/libone.so"}}}`},
 		"another directory than a link": {"../lib64/libone.so.1", ""},
+		"a linker script to elsewhere":  {"libone.so.1", "/* GNU ld script */ GROUP ( /nowhere/lib/libone.so.1 AS_NEEDED ( -lm ) )"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx := context.Background()
@@ -74,6 +75,8 @@ func TestAProgramStartsWhateverNamesASharedLibraryLacks(t *testing.T) {
 				}
 			case strings.HasPrefix(c.description, "{"):
 				writeFile(t, filepath.Join(dir, "cps"), "one.cps", c.description)
+			case strings.HasPrefix(c.description, "/*"):
+				writeFile(t, lib, "libone.so", c.description+"\n")
 			case c.description != "":
 				cc(t, lib, "-shared", "-fPIC", "-o", "libtwo.so", "-Wl,-soname,libtwo.so", "two.c")
 				writeFile(t, lib, "pkgconfig/one.pc", "prefix=/nowhere\nName: one\nDescription: one\nVersion: 1\n"+c.description+"\n")

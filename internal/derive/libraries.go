@@ -174,11 +174,16 @@ func (d *derivation) addShared(l *library, files []string) (err error) {
 	if l.shared, err = d.inspect(l.link); err != nil {
 		return err
 	}
+	outside := false
 	if script := strings.HasSuffix(l.link, ".so") || strings.HasSuffix(l.link, ".tbd"); l.shared == nil && script {
 		l.runtime = scriptTarget(l.link, files)
+		outside = l.runtime != l.link && d.leadsOutside(l.link)
 		if l.shared, err = d.inspect(l.runtime); err != nil {
 			return err
 		}
+	}
+	if outside { // by the script, a linker would take the file that the system has there
+		defer func() { l.link = l.runtime }()
 	}
 	if l.shared == nil || l.shared.Soname == "" {
 		return nil
@@ -244,6 +249,23 @@ func linkName(files []string) string {
 		}
 	}
 	return newest(files)
+}
+
+// leadsOutside reports whether a linker script names a file by an absolute path. See
+// https://sourceware.org/binutils/docs/ld/Implicit-Linker-Scripts.html.
+func (d *derivation) leadsOutside(script string) bool {
+	text, err := d.tree.read(script, 1<<16)
+	if err != nil {
+		return false
+	}
+	var code strings.Builder
+	for rest := string(text); rest != ""; {
+		before, comment, _ := strings.Cut(rest, "/*")
+		code.WriteString(before + " ")
+		_, rest, _ = strings.Cut(comment, "*/")
+	}
+	words := strings.FieldsFunc(code.String(), func(r rune) bool { return strings.ContainsRune(" \t\r\n(),;\"", r) })
+	return slices.ContainsFunc(words, path.IsAbs)
 }
 
 // scriptTarget is the library that a linker script in its place stands for: the newest of the same name.

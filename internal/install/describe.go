@@ -224,6 +224,11 @@ func viewLinks(document *cps.Package, files []layer.File) (static, shared []cps.
 		info, err := fs.Stat(tree, name)
 		return err != nil || !info.Mode().IsRegular()
 	}
+	another := func(name, target string) bool { // a file of its own, such as a linker script, and neither a link nor a copy
+		info, err := fs.Lstat(tree, name)
+		library, errLibrary := fs.Stat(tree, target)
+		return err == nil && errLibrary == nil && info.Mode().IsRegular() && info.Size() != library.Size()
+	}
 	unknown := func(l cps.ViewEntry) bool { return missing(l.Target) }
 	static, shared = document.Views()
 	both := len(static) > 0 && len(shared) > 0
@@ -231,7 +236,10 @@ func viewLinks(document *cps.Package, files []layer.File) (static, shared []cps.
 	switch {
 	case both:
 		return static, shared
-	case slices.ContainsFunc(shared, func(l cps.ViewEntry) bool { return missing(path.Join(path.Dir(l.Target), l.Name)) }):
+	case slices.ContainsFunc(shared, func(l cps.ViewEntry) bool {
+		beside := path.Join(path.Dir(l.Target), l.Name)
+		return missing(beside) || beside != l.Target && another(beside, l.Target)
+	}):
 		return nil, shared
 	}
 	return nil, nil
