@@ -298,7 +298,7 @@ type chosen struct {
 	said     map[string]Platform // of the index: see [artifact.Complete]
 }
 
-// choose gives the package for target that top is, or that top, an index in from,
+// choose returns the package for target that top is, or that top, an index in from,
 // names. Explain, unless it is nil, is told what there was to choose from.
 func (c *Client) choose(ctx context.Context, from artifact.Fetcher, top Descriptor, raw []byte, target Platform, explain func(Choice)) (chosen, error) {
 	if !artifact.IsIndex(top) {

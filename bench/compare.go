@@ -207,7 +207,7 @@ func (t *turn) check(ctx context.Context, of tool, set *workload.Set) error {
 	return set.Compare(strings.TrimSpace(string(text)), of.Modes)
 }
 
-// find gives the row of a tool; nil when it was not measured.
+// find returns the row of a tool; nil when it was not measured.
 func (c comparison) find(tool string) *row {
 	i := slices.IndexFunc(c.Rows, func(r row) bool { return r.Tool == tool })
 	if i < 0 {

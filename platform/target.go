@@ -270,7 +270,7 @@ func fromCargo(triple string) (Platform, error) {
 	return p, err
 }
 
-// Complete gives p with what the running system has, where p is of its kind: the
+// Complete returns p with what the running system has, where p is of its kind: the
 // target of a build for this machine.
 func (p Platform) Complete() Platform {
 	host := Host()

@@ -38,7 +38,7 @@ func rust(t *testing.T) (path, env []string) {
 	return []string{filepath.Dir(cargo)}, env
 }
 
-// rustUser gives a user who has cargo, and Debian's crates in place of
+// rustUser returns a user who has cargo, and Debian's crates in place of
 // crates.io's. It is the account of the tests: rustup keeps its toolchains in a
 // home directory, which others cannot read.
 func rustUser(t *testing.T) *user {

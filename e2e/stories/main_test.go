@@ -35,7 +35,7 @@ func goUser(t testing.TB) *program.Session {
 	})
 }
 
-// rustUser gives a user who has cargo and git. It is the account of the tests:
+// rustUser returns a user who has cargo and git. It is the account of the tests:
 // rustup keeps its toolchains in a home directory, which others cannot read.
 func rustUser(t testing.TB) *program.Session {
 	t.Helper()

@@ -52,7 +52,7 @@ func PlatformOf(desc ocispec.Descriptor) platform.Platform {
 // to say what they are for.
 const MaxUnsaid = 64
 
-// Complete gives the entries of an index that have no platform the one that their
+// Complete returns the entries of an index that have no platform the one that their
 // packages' configs say, which it fetches: other tools make indexes without. It
 // returns the platforms that it added, by digest; nil when all were there. More
 // than [MaxUnsaid] are an error of kind [errdef.ErrPlatform].

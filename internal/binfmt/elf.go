@@ -179,7 +179,7 @@ func (e *elfFile) sub(section *elfSection) (*source, error) {
 	return e.s.sub(int64(section.off), int64(section.size))
 }
 
-// find gives the first section of a type, nil when there is none.
+// find returns the first section of a type, nil when there is none.
 func (e *elfFile) find(typ elf.SectionType) *elfSection {
 	for i := range e.sections {
 		if e.sections[i].typ == typ {

@@ -174,7 +174,7 @@ type symbolNeeds struct {
 	bound, weaklyBound versionSet
 }
 
-// versionedLibrary says which table is meant.
+// versionedLibrary names a table.
 type versionedLibrary uint8
 
 const (
@@ -189,7 +189,7 @@ func (l versionedLibrary) table() *versionTable {
 	return glibcSymbols()
 }
 
-// symbolUse says what members do with a symbol, as bits.
+// symbolUse is what members do with a symbol, as bits.
 type symbolUse uint8
 
 const (

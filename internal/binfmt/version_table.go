@@ -88,7 +88,7 @@ func parseVersionTable(text string) *versionTable {
 	return t
 }
 
-// find gives the index of a symbol. Nearly all symbols of nearly all files are not the library's, and stay in the sieve: it is small
+// find returns the index of a symbol. Nearly all symbols of nearly all files are not the library's, and stay in the sieve: it is small
 // enough for the fastest memory, and looks at the ends of a name only.
 func (t *versionTable) find(name []byte) (index uint16, ok bool) {
 	mesh := meshOf(name)

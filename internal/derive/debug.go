@@ -13,7 +13,7 @@ const (
 	debugConfiguration   = "debug"
 )
 
-// fromDebug gives components the libraries that vcpkg puts into debug/lib and debug/bin beside lib and bin, as another
+// fromDebug adds to components the libraries that vcpkg puts into debug/lib and debug/bin beside lib and bin, as another
 // configuration. They are linked for debugging alone; those that no component is like are left out.
 func (d *derivation) fromDebug() error {
 	if !d.tree.isDir("debug/lib") || !d.tree.isDir("lib") {
@@ -54,7 +54,7 @@ func (d *derivation) fromDebug() error {
 	return nil
 }
 
-// configureDebug gives a component of a library, or of several, the configuration for debugging.
+// configureDebug adds to a component of a library, or of several, the configuration for debugging.
 func configureDebug(c *cps.Component, of map[string]*library, used map[*library]bool) {
 	file := func(l *library, name string) string {
 		if l.archive != "" && cps.LibraryName(name) != "" && (strings.HasSuffix(name, ".a") || l.link == "") {

@@ -334,7 +334,7 @@ func (d *derivation) ownName(real string, a, b *library) bool {
 	return cps.LibraryName(real) == a.name
 }
 
-// find gives the library of a name, in the first of dirs that has it, else the first of the tree.
+// find returns the library of a name, in the first of dirs that has it, else the first of the tree.
 func (ls *libraries) find(name string, dirs []string) *library {
 	var found *library
 	rank := len(dirs) + 1

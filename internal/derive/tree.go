@@ -87,7 +87,7 @@ func (t *tree) same(a, b string) bool {
 	return errX == nil && errY == nil && x == y
 }
 
-// list gives the names in a directory, sorted; none when it is not there. Hidden files are nothing to link, such as the ._libz.a
+// list returns the names in a directory, sorted; none when it is not there. Hidden files are nothing to link, such as the ._libz.a
 // in which macOS keeps a file's attributes.
 func (t *tree) list(dir string) ([]string, error) {
 	entries, err := t.entries(dir)
@@ -99,7 +99,7 @@ func (t *tree) list(dir string) ([]string, error) {
 	return names, err
 }
 
-// directories gives the names of the directories in a directory, sorted.
+// directories returns the names of the directories in a directory, sorted.
 func (t *tree) directories(dir string) ([]string, error) {
 	entries, err := t.entries(dir)
 	var names []string

@@ -214,7 +214,7 @@ func ReadContents(from *store.Store, of string) (*Contents, error) {
 	return c, nil
 }
 
-// viewLinks gives the links in the directories static/ and shared/: both when a
+// viewLinks returns the links in the directories static/ and shared/: both when a
 // package has libraries of both kinds, and shared/ alone when a shared library is
 // not in its directory under all the names by which linkers and programs ask for
 // it.

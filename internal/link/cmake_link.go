@@ -291,18 +291,20 @@ func (c *cmakeConfig) flat(roots []cps.Root) (own, all []string, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	// A list has nothing that says, as targets do, which libraries need each other.
+	ordered = ordered || slices.ContainsFunc(items, func(l Item) bool { return len(l.Items) > 0 })
 	if ordered {
 		all = append(all, c.oneEntry(flags, items))
 	}
+	leaves(items, func(l *Item) {
+		if l.own && l.Package == c.request.Package.Name {
+			own = append(own, c.ownFile(*l))
+		}
+	})
 	for _, l := range items {
 		switch {
-		case l.own:
-			if l.Package == c.request.Package.Name {
-				own = append(own, c.ownFile(l))
-			}
-			if !ordered {
-				all = append(all, c.ownFile(l))
-			}
+		case l.own && !ordered:
+			all = append(all, c.ownFile(l))
 		case ordered, l.Kind == Flag && len(l.Args) != 1:
 		case l.Kind == Flag:
 			all = append(all, Quote(l.Args[0])) // CMake writes it as it is

@@ -110,6 +110,19 @@ property(z::z TYPE INTERFACE_LINK_LIBRARIES)
 message("${z_LIBRARIES} ${z_LIBRARY}")`, `TYPE=INTERFACE_LIBRARY
 INTERFACE_LINK_LIBRARIES=-L/s/z/lib /s/z/lib/libz.a -Wl,--as-needed /s/y/lib/liby.a /s/y/lib/libx.a
 -L/s/z/lib /s/z/lib/libz.a -Wl,--as-needed /s/y/lib/liby.a /s/y/lib/libx.a /s/z/lib/libz.a`},
+		"packages that need each other": {[]*Package{single("z", func() *cps.Component {
+			c := archive("@prefix@/lib/libz.a")
+			c.LinkRequires = []string{"y"}
+			return c
+		}()), single("y", func() *cps.Component {
+			c := archive("@prefix@/lib/liby.a")
+			c.LinkRequires = []string{"z"}
+			return c
+		}())}, CMakeOptions{Name: "z"}, `find_package(z REQUIRED)
+property(z::z TYPE IMPORTED_LOCATION)
+message("${z_LIBRARIES} ${z_LIBRARY}")`, `TYPE=STATIC_LIBRARY
+IMPORTED_LOCATION=/s/z/lib/libz.a
+-Wl,--start-group /s/z/lib/libz.a /s/y/lib/liby.a -Wl,--end-group /s/z/lib/libz.a`},
 		"definitions and flags of one language": {[]*Package{single("z", func() *cps.Component {
 			one := "a;b"
 			c := &cps.Component{Type: cps.Interface}

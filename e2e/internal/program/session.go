@@ -47,7 +47,7 @@ type Session struct {
 	t       testing.TB
 	account *childproc.Account
 	path    []string
-	// foreign says that containerTools may be run.
+	// foreign reports whether containerTools may be run.
 	foreign bool
 }
 
