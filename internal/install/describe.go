@@ -245,7 +245,7 @@ func viewLinks(document *cps.Package, files []layer.File) (static, shared []cps.
 	return nil, nil
 }
 
-// makeViews gives a package the directories of [viewLinks], and notes which:
+// makeViews makes the directories of [viewLinks] for a package, and notes which:
 // beside its twin libz.so, -lz never finds libz.a.
 func makeViews(staging string, link *store.Link, files []layer.File) error {
 	if link.CPS == nil {

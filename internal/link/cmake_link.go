@@ -101,8 +101,7 @@ func (c *cmakeConfig) inOrder(name string, roots []cps.Root) error {
 	if err != nil {
 		return err
 	}
-	entry := c.oneEntry(flags, items)
-	entries := []string{entry}
+	entries := []string{c.oneEntry(flags, items)}
 	for _, s := range flags.System {
 		if s.Link {
 			entries = append(entries, linkOnly(systemTarget(s.Name)))
@@ -147,10 +146,9 @@ func (c *cmakeConfig) linked(roots []cps.Root) (*Flags, []Item, error) {
 // together writes items as one entry, which CMake neither sorts nor takes apart. CMake takes what begins with a dash for
 // flags, and leaves it as it is.
 func (c *cmakeConfig) together(items []Item) string {
-	items = slices.Clone(items)
 	var args []string
-	for i := range items {
-		args = append(args, c.byPath(items[i])...)
+	for _, l := range items {
+		args = append(args, c.byPath(l)...)
 	}
 	if first := args[0]; first[0] != '-' {
 		args = slices.Insert(args, 0, "-L"+dirname(first))

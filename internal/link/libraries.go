@@ -242,7 +242,7 @@ func splitLibraries(libraries []string) [][]string {
 	return linkerFlags(words)
 }
 
-// linkerFlags tells flags for the linker apart, without those that are of the producer's own build.
+// linkerFlags splits arguments into flags for the linker, without those that are of the producer's own build.
 func linkerFlags(args []string) [][]string {
 	return slices.DeleteFunc(group(pkgconf.LinkerFlags(args)), pkgconf.Harmless)
 }

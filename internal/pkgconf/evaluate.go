@@ -210,7 +210,7 @@ func (e *evaluation) substitute(value string) (string, error) {
 	}
 }
 
-// plainPath says whether a prefix can be told by its text from all else in an argument.
+// plainPath reports whether a prefix can be told by its text from all else in an argument.
 func plainPath(prefix string) bool {
 	return prefix == "" || prefix[0] == '/' && !strings.ContainsFunc(prefix, func(r rune) bool { return r < 0x80 && !plain(byte(r)) })
 }

@@ -64,7 +64,7 @@ func linkerArguments(words []string) []string {
 	return list
 }
 
-// isLibraryOption says whether an option of the linker is -lNAME. Apple's linker reads -lto_library as another one.
+// isLibraryOption reports whether an option of the linker is -lNAME. Apple's linker reads -lto_library as another one.
 func isLibraryOption(word string) bool {
 	return strings.HasPrefix(word, "-l") && len(word) > 2 && word != "-lto_library"
 }
@@ -90,7 +90,7 @@ var producerFlags = []string{
 	"-Wl,-z,max-page-size=*", "-Wl,-z,common-page-size=*",
 }
 
-// Harmless says whether a flag, with its argument if it has one, is of the producer's own build: it changes nothing for a
+// Harmless reports whether a flag, with its argument if it has one, is of the producer's own build: it changes nothing for a
 // consumer and can be left out. Of the linker's options it knows those that [LinkerFlags] writes. -pie and -no-pie are among
 // them, since what a program is, is for the program to say; what decides on the code that a header becomes, such as -m and
 // -std=, is not.
@@ -102,7 +102,7 @@ func Harmless(args []string) bool {
 	})
 }
 
-// oneWord says whether a text has nothing in it that would end an argument or begin another one.
+// oneWord reports whether a text has nothing in it that would end an argument or begin another one.
 func oneWord(text string) bool {
 	return !strings.ContainsFunc(text, func(r rune) bool {
 		return !letter(byte(min(r, 0x7f))) && (r < '0' || r > '9') && !strings.ContainsRune("_.+-=:/", r)

@@ -33,7 +33,7 @@ type Root struct {
 	*Node
 	// Name is what it was asked for by, as the caller wrote it.
 	Name string
-	// Shared tells that the project wants the package's shared libraries.
+	// Shared reports whether the project wants the package's shared libraries.
 	Shared bool
 	// Modules are the components that are wanted; empty: the package's defaults.
 	Modules []string

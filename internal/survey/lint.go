@@ -116,7 +116,7 @@ func lintFile(info *binfmt.File, linkable string, options LintOptions, say func(
 	}
 }
 
-// relocatable says whether a program finds a library of that install name
+// relocatable reports whether a program finds a library of that install name
 // wherever the package is, or has it from its system.
 func relocatable(install string) bool {
 	return slices.ContainsFunc([]string{"@rpath/", "@loader_path/", "@executable_path/", "/usr/lib/", "/System/"}, func(start string) bool {
@@ -124,7 +124,7 @@ func relocatable(install string) bool {
 	})
 }
 
-// unnamed tells of shared libraries that are in no file, or link, of the name by
+// unnamed reports shared libraries that are in no file, or link, of the name by
 // which programs ask for them, and of those without the name that -l looks for.
 func (s *Survey) unnamed(document *cps.Package) (found []string) {
 	if document == nil {

@@ -150,7 +150,7 @@ func (s *Survey) Estimate(sum *platform.Platform, given platform.Platform) {
 	}
 }
 
-// estimate gives the oldest glibc and the oldest libstdc++ that a static library
+// estimate returns the oldest glibc and the oldest libstdc++ that a static library
 // is estimated to link with; empty for none. With a shared twin there is no need
 // to estimate: what that was linked with is written in it, and a function that
 // glibc has only of late, such as strlcpy, was then found in another library.
@@ -164,7 +164,7 @@ func (s *Survey) estimate(c compiled) (libc, cxx string) {
 	return c.info.LinkableOn("", &s.elsewhere), c.info.LinkableWithLibstdcxx(&s.elsewhere)
 }
 
-// forLibc gives a compiled file without the glibc that the symbols of objects
+// forLibc returns a compiled file without the glibc that the symbols of objects
 // prove, where the package is to be for musl: [Survey.Lint] tells of them.
 func (c compiled) forLibc(given platform.Platform) compiled {
 	if given.Libc == binfmt.Musl && (c.info.Kind == binfmt.KindArchive || c.info.Kind == binfmt.KindObject) {

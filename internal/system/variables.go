@@ -124,7 +124,7 @@ func VariableNames(r link.Request, shared bool) string {
 	return out.String()
 }
 
-// attributes gives what a component says, or, of one that stands for a static
+// attributes returns what a component says, or, of one that stands for a static
 // and a shared library, what the one that is linked says.
 func attributes(p *cps.Package, name string, shared bool) *cps.Attributes {
 	c := p.Components[name]
