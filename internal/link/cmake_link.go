@@ -119,7 +119,16 @@ func (c *cmakeConfig) oneEntry(flags *Flags, items []Item) string {
 	if c.collector.opts.Shared {
 		return literal(flags.Shell(LinkArgs))
 	}
-	return c.together(items)
+	return c.together(flags.asked(), items)
+}
+
+// asked returns the directories that packages ask to be searched, without those of their own libraries.
+func (f *Flags) asked() []string {
+	dirs := slices.Clone(f.LibDirs)
+	leaves(f.Items, func(l *Item) {
+		dirs = slices.DeleteFunc(dirs, func(dir string) bool { return dir == l.Dir })
+	})
+	return dirs
 }
 
 // linked returns the flags for all that roots need, and the items among them without the libraries of the system that the
@@ -143,10 +152,10 @@ func (c *cmakeConfig) linked(roots []cps.Root) (*Flags, []Item, error) {
 	return flags, items, nil
 }
 
-// together writes items as one entry, which CMake neither sorts nor takes apart. CMake takes what begins with a dash for
-// flags, and leaves it as it is.
-func (c *cmakeConfig) together(items []Item) string {
-	var args []string
+// together writes directories and items as one entry, which CMake neither sorts nor takes apart. CMake takes what begins with a
+// dash for flags, and leaves it as it is.
+func (c *cmakeConfig) together(dirs []string, items []Item) string {
+	args := appendPrefixed(nil, "-L", dirs)
 	for _, l := range items {
 		args = append(args, c.byPath(l)...)
 	}

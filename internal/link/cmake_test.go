@@ -110,6 +110,12 @@ property(z::z TYPE INTERFACE_LINK_LIBRARIES)
 message("${z_LIBRARIES} ${z_LIBRARY}")`, `TYPE=INTERFACE_LIBRARY
 INTERFACE_LINK_LIBRARIES=-L/s/z/lib /s/z/lib/libz.a -Wl,--as-needed /s/y/lib/liby.a /s/y/lib/libx.a
 -L/s/z/lib /s/z/lib/libz.a -Wl,--as-needed /s/y/lib/liby.a /s/y/lib/libx.a /s/z/lib/libz.a`},
+		"an order and a directory": {[]*Package{single("z", func() *cps.Component {
+			c := &cps.Component{Type: cps.Interface}
+			c.LinkItems = []string{"-L@prefix@/more", "-Wl,--start-group", "@prefix@/lib/liba.a", "@prefix@/lib/libb.a", "-Wl,--end-group"}
+			return c
+		}())}, CMakeOptions{Name: "z"}, `find_package(z REQUIRED)
+property(z::z INTERFACE_LINK_LIBRARIES)`, `INTERFACE_LINK_LIBRARIES=-L/s/z/more -Wl,--start-group /s/z/lib/liba.a /s/z/lib/libb.a -Wl,--end-group`},
 		"packages that need each other": {[]*Package{single("z", func() *cps.Component {
 			c := archive("@prefix@/lib/libz.a")
 			c.LinkRequires = []string{"y"}
