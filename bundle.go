@@ -1,6 +1,7 @@
 package ocipkg
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -54,7 +55,7 @@ func (c *Client) bundle(ctx context.Context, dir string, names []string, options
 		return nil, err
 	}
 	packages, requests := link.FromNodes(roots, all)
-	flags, err := link.Link(packages, requests, link.Options{Shared: true, OS: target.OS, Env: target.Env, FilesOnly: true})
+	flags, err := link.Link(packages, requests, link.Options{Shared: true, OS: target.OS, Env: cmp.Or(target.Env, target.Libc), FilesOnly: true})
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package ocipkg
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -97,7 +98,7 @@ func (c *Client) link(ctx context.Context, names []string, options LinkOptions) 
 		return "", err
 	}
 	packages, requests := link.FromNodes(roots, all)
-	opts := link.Options{OS: target.OS, Env: target.Env, AllowFlags: slices.Concat(options.AllowFlags, resolver.Project.AllowFlags())}
+	opts := link.Options{OS: target.OS, Env: cmp.Or(target.Env, target.Libc), AllowFlags: slices.Concat(options.AllowFlags, resolver.Project.AllowFlags())}
 	// An alias of the project may ask for shared libraries.
 	opts.Shared = options.Shared || !slices.ContainsFunc(roots, func(n resolve.Root) bool { return !n.Shared })
 	flags, err := link.Link(packages, requests, opts)

@@ -129,7 +129,7 @@ func compare(t *testing.T, consumer *program.Session, from originals, l subject.
 		}
 		want := from.normal(from.ask(t, ask...))
 		if question == "--libs" && u.compiler != "" && u.static != nil && (kind == "--static" || u.loaded == nil) {
-			want = append(want, "-lstdc++")
+			want = append(slices.DeleteFunc(want, func(arg string) bool { return arg == "-lm" }), "-lstdc++", "-lm")
 		}
 		asPkgConfig := []string{"ocipkg-pkg-config", question, name}
 		asLink := []string{"ocipkg", "link", "--format", "shell", question, name}

@@ -259,12 +259,13 @@ func (c *cmakeConfig) addRuntimes(in *cmakeInterface, item cps.Item) {
 	if c.collector.opts.OS != "linux" && c.collector.opts.OS != "windows" {
 		usual = "c++"
 	}
-	for _, name := range c.runtimes(item) {
-		if name == usual {
-			in.runtimes = appendMissing(in.runtimes, name)
-		} else {
-			in.libraries = append(in.libraries, "-l"+name)
-		}
+	names := c.runtimes(item)
+	if len(names) > 0 && names[0] == usual {
+		in.runtimes = appendMissing(in.runtimes, names...)
+		return
+	}
+	for _, name := range names {
+		in.libraries = append(in.libraries, "-l"+name)
 	}
 }
 
@@ -278,10 +279,10 @@ func (c *cmakeConfig) writeLinkInterface(name, kind string, in *cmakeInterface) 
 		c.body.line("if(_ocipkg_cxx)")
 		c.body.property(name, "IMPORTED_LINK_INTERFACE_LANGUAGES", "CXX")
 		c.body.line("else()")
-		c.body.properties(name, "INTERFACE_LINK_LIBRARIES", []string{"-l" + in.runtimes[0]})
+		c.body.properties(name, "INTERFACE_LINK_LIBRARIES", appendPrefixed(nil, "-l", in.runtimes))
 		c.body.line("endif()")
 	case len(in.runtimes) > 0:
-		c.body.properties(name, "INTERFACE_LINK_LIBRARIES", []string{"-l" + in.runtimes[0]})
+		c.body.properties(name, "INTERFACE_LINK_LIBRARIES", appendPrefixed(nil, "-l", in.runtimes))
 	case kind == cps.Archive:
 		c.body.property(name, "IMPORTED_LINK_INTERFACE_LANGUAGES", "C")
 	}

@@ -81,7 +81,7 @@ TRUE /s/openssl/lib/libssl.a /s/openssl/lib/libssl.a;/s/openssl/lib/libcrypto.a;
 			return c
 		}())}, CMakeOptions{Name: "z"}, `find_package(z REQUIRED)
 property(z::z IMPORTED_LINK_INTERFACE_LANGUAGES INTERFACE_LINK_LIBRARIES)`, `IMPORTED_LINK_INTERFACE_LANGUAGES=value-NOTFOUND
-INTERFACE_LINK_LIBRARIES=-lstdc++`},
+INTERFACE_LINK_LIBRARIES=-lstdc++;-lm`},
 		"a Mac's frameworks": {[]*Package{single("z", func() *cps.Component {
 			c := archive("@prefix@/lib/libz.a")
 			c.LinkLibraries = []string{"-framework Security", "c++"}

@@ -51,7 +51,7 @@ type Flags struct {
 	// statically.
 	RuntimeFiles []string `json:"runtimeFiles"`
 
-	CXXRuntimes []string        `json:"cxxRuntimes"` // the C++ runtimes among Items, by library name: "stdc++", "c++"
+	CXXRuntimes []string        `json:"cxxRuntimes"` // what a C++ compiler adds by itself, by library name: "stdc++" or "c++", "m"
 	System      []SystemPackage `json:"system"`
 }
 

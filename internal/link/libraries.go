@@ -316,7 +316,8 @@ func isShared(file string) bool {
 		strings.HasSuffix(base, ".dylib") || strings.HasSuffix(base, ".tbd") || strings.HasSuffix(base, ".dll")
 }
 
-// runtimes names the libraries of the language runtimes that an archive asks for.
+// runtimes names the libraries that a compiler adds for the languages of an archive: those of C++, which need mathematics
+// where they are a library of their own.
 func (c *collector) runtimes(item cps.Item) []string {
 	var names []string
 	for _, language := range item.Attributes.LinkLanguages {
@@ -329,6 +330,9 @@ func (c *collector) runtimes(item cps.Item) []string {
 			name = "c++"
 		}
 		names = append(names, name)
+		if !slices.Contains([]string{"windows", "darwin", "ios"}, c.opts.OS) && c.opts.Env != "musl" {
+			names = append(names, "m")
+		}
 	}
 	return names
 }

@@ -79,7 +79,12 @@ func TestLinkGivesTheFlagsOfTheWholeClosure(t *testing.T) {
 			c := archive("@prefix@/lib/libz.a")
 			c.LinkLanguages, c.LinkLibraries = []string{"cpp"}, []string{"stdc++", "m"}
 			return c
-		}())}, Options{}, "-L/s/z/lib -lz -lm -lstdc++"},
+		}())}, Options{}, "-L/s/z/lib -lz -lstdc++ -lm"},
+		"C++ with musl": {[]*Package{single("z", func() *cps.Component {
+			c := archive("@prefix@/lib/libz.a")
+			c.LinkLanguages = []string{"cpp"}
+			return c
+		}())}, Options{Env: "musl"}, "-L/s/z/lib -lz -lstdc++"},
 		"C++ on macOS": {[]*Package{single("z", func() *cps.Component {
 			c := archive("@prefix@/lib/libz.a")
 			c.LinkLanguages, c.LinkLibraries = []string{"cpp"}, []string{"-framework Security"}

@@ -1,6 +1,7 @@
 package pkgconfigcmd
 
 import (
+	"cmp"
 	"os"
 	"slices"
 	"strings"
@@ -18,7 +19,7 @@ func (c *command) linkOptions(shared bool) (link.Options, error) {
 		return link.Options{}, err
 	}
 	of, err := c.source.found()
-	return link.Options{Shared: shared, OS: target.OS, Env: target.Env, AllowFlags: of.AllowFlags()}, err
+	return link.Options{Shared: shared, OS: target.OS, Env: cmp.Or(target.Env, target.Libc), AllowFlags: of.AllowFlags()}, err
 }
 
 // linkFlags gives the flags that are asked for, ours before the system's. With
