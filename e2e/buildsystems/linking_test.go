@@ -273,9 +273,16 @@ func linkByCargo(t *testing.T, host string) {
 			target = strings.TrimSpace(host)
 		}
 	}
+	// An older rustc has no name by which it links a library for a second time.
+	once := s.Run("sh", "-c", ": >empty.rs; rustc --crate-type lib -l static:+verbatim=none.a empty.rs").Stderr
+	old := strings.Contains(once, "`verbatim` is unstable")
 	for _, flags := range linkers {
 		for name, reference := range wanted(host) {
 			r := s.Run("env", "RUSTFLAGS="+flags, "PACKAGE="+reference, "cargo", "build", "-q", "--target", target)
+			if old && (name == "group" || name == "again" || name == "circle") {
+				r.Exit(101).Says("`verbatim` is unstable")
+				continue
+			}
 			if r.ExitCode != 0 {
 				t.Errorf("%s, with RUSTFLAGS=%q:\n%s", name, flags, r)
 				continue
