@@ -56,7 +56,7 @@ func TestFilesAreCopiedWhereThereAreNoLinks(t *testing.T) {
 func TestAFailedAdoptionLeavesRoomForTheLayer(t *testing.T) {
 	for name, spoil := range map[string]func(at string) error{
 		"a file that is gone":      os.Remove,
-		"a file that is shorter":   func(at string) error { return os.Truncate(at, 2) },
+		"a file that is shorter":   func(at string) error { return errors.Join(os.Chmod(at, 0o644), os.Truncate(at, 2)) },
 		"a link in its place":      func(at string) error { return errors.Join(os.Remove(at), os.Symlink("/etc/passwd", at)) },
 		"a directory in its place": func(at string) error { return errors.Join(os.Remove(at), os.Mkdir(at, 0o755)) },
 	} {

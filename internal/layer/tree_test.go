@@ -110,6 +110,7 @@ func newBox(t testing.TB, limits limit.Limits) *box {
 	t.Cleanup(func() {
 		b.checkCanary(t)
 		root.Close()
+		must(t, Remove(filepath.Join(dir, "root"))) // which may be read-only
 	})
 	return b
 }
