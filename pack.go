@@ -20,8 +20,11 @@ import (
 	"github.com/ocipkg/ocipkg/internal/errdef"
 	"github.com/ocipkg/ocipkg/internal/layer"
 	"github.com/ocipkg/ocipkg/internal/layout"
+	"github.com/ocipkg/ocipkg/internal/link"
 	"github.com/ocipkg/ocipkg/internal/project"
 	"github.com/ocipkg/ocipkg/internal/reference"
+	"github.com/ocipkg/ocipkg/internal/resolve"
+	"github.com/ocipkg/ocipkg/internal/store"
 	"github.com/ocipkg/ocipkg/internal/survey"
 	"github.com/ocipkg/ocipkg/platform"
 )
@@ -48,7 +51,7 @@ type PackOptions struct {
 	// MaxGlibc is the newest glibc that the package may need, such as "2.28";
 	// what needs a newer one is warned of. Empty is any.
 	MaxGlibc string
-	// Strict makes what Warn would be told of the files an error of kind
+	// Strict makes what Warn would be told of the package an error of kind
 	// [ErrUsage].
 	Strict bool
 	// Locked wants the lock file beside Project to go with it: what is missing
@@ -312,9 +315,10 @@ func (o PackOptions) complete(spec *artifact.Spec, file project.File) error {
 	if err := layer.CheckNames(spec.Files, spec.Platform.OS); err != nil {
 		return errdef.Errorf(errdef.ErrUsage, "%v; rename it, or, where the package is for a system like Linux alone, say so with --platform", err)
 	}
+	var found []string
 	derivation := derive.Options{
 		Name: file.Package.Name, Version: file.Package.Version, SystemLibs: file.Package.SystemLibs,
-		NativeStaticLibs: o.NativeStaticLibs, Warn: o.Warn,
+		NativeStaticLibs: o.NativeStaticLibs, Warn: func(line string) { found = append(found, line) },
 	}
 	for _, requirement := range spec.Requires {
 		derivation.Requires = append(derivation.Requires, requirement.Package)
@@ -334,7 +338,69 @@ func (o PackOptions) complete(spec *artifact.Spec, file project.File) error {
 	}
 	of.LinkedWith(spec.CPS, requires)
 	of.Estimate(&spec.Platform, given)
-	return o.lint(of, *spec)
+	lint := survey.LintOptions{MaxGlibc: o.MaxGlibc, Platform: spec.Platform, CPS: spec.CPS, SystemLibs: file.Package.SystemLibs}
+	lint.Required, lint.RequiredUnknown = o.required(file, *spec)
+	return o.tell(slices.Concat(found, of.Lint(lint), refusedFlags(*spec)))
+}
+
+// required returns the descriptions of the packages that a package requires, by
+// its names for them, and whether there are some that the store does not have.
+func (o PackOptions) required(file project.File, spec artifact.Spec) (required map[string]*cps.Package, unknown bool) {
+	if len(spec.Requires) == 0 {
+		return nil, false
+	}
+	if len(spec.Requires) > len(file.Dependencies) {
+		return nil, true // by reference, in a .pc file
+	}
+	of, err := project.At(filepath.Dir(o.Project), file)
+	if err != nil {
+		return nil, true
+	}
+	in, err := store.Open("")
+	if err != nil {
+		return nil, true
+	}
+	target := spec.Platform
+	resolver := &resolve.Resolver{Store: in, Project: of, Target: func() (Platform, error) { return target, nil }}
+	_, all, err := resolver.Closure(context.Background(), slices.Collect(maps.Keys(file.Dependencies)))
+	if err != nil {
+		return nil, true
+	}
+	required = map[string]*cps.Package{}
+	for _, node := range all {
+		if node.Package.CPS != nil {
+			required[node.Name] = node.Package.CPS
+		}
+	}
+	return required, false
+}
+
+// refusedFlags tells of the flags that a package asks for and that every consumer
+// refuses.
+func refusedFlags(spec artifact.Spec) []string {
+	if spec.CPS == nil {
+		return nil
+	}
+	p := &link.Package{Name: spec.CPS.Name, Root: "/", CPS: spec.CPS}
+	var flags []string
+	for _, name := range slices.Sorted(maps.Keys(spec.CPS.Components)) {
+		for _, shared := range []bool{false, true} {
+			options := link.Options{Shared: shared, OS: spec.Platform.OS, Env: spec.Platform.Env, AllowFlags: slices.Clone(flags)}
+			for range 100 {
+				var refused *link.FlagError
+				_, err := link.Link([]*link.Package{p}, []link.Request{{Package: p, Components: []string{name}}}, options)
+				if !errors.As(err, &refused) || slices.Contains(flags, refused.Flag) {
+					break
+				}
+				flags = append(flags, refused.Flag)
+				options.AllowFlags = flags
+			}
+		}
+	}
+	if len(flags) == 0 {
+		return nil
+	}
+	return []string{derive.Several(flags) + ": flags that are not on the list of harmless ones with paths in the package, so that every consumer refuses them; leave them out of the .pc or .cps file"}
 }
 
 // require adds what a library was linked with by reference to what its package
@@ -378,10 +444,9 @@ func (o PackOptions) given() (Platform, error) {
 	return platform.Parse(o.Platform)
 }
 
-// lint tells the user what will trouble those who link the package; with Strict
+// tell tells the user what will trouble those who link the package; with Strict
 // that is an error.
-func (o PackOptions) lint(of *survey.Survey, spec artifact.Spec) error {
-	found := of.Lint(survey.LintOptions{MaxGlibc: o.MaxGlibc, Platform: spec.Platform, CPS: spec.CPS})
+func (o PackOptions) tell(found []string) error {
 	if len(found) > 0 && o.Strict {
 		return errdef.Errorf(errdef.ErrUsage, "the package is not fit to be published: %s; mend it, or leave --strict out", strings.Join(found, "; "))
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -125,6 +126,71 @@ func TestAPlatformThatTheFilesAreNotForIsRefused(t *testing.T) {
 		_, err := ocipkg.Compose(context.Background(), inputs, filepath.Join(dir, strings.ReplaceAll(platform, "/", "-")), ocipkg.PackOptions{Platform: platform})
 		if !errors.Is(err, kind) {
 			t.Errorf("%s: %v, want %v", platform, err, kind)
+		}
+	}
+}
+
+func TestAProducerIsToldWhatConsumersWillMiss(t *testing.T) {
+	dir := tempDir()
+	t.Setenv("OCIPKG_HOME", filepath.Join(dir, "store"))
+	file := func(name, content string) string {
+		t.Helper()
+		name = filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	client := ocipkg.Client{}
+	defer client.Close()
+	dependency := func(alias, library string) string {
+		t.Helper()
+		file(alias+"/lib/"+library, "!<arch>\n")
+		archive, name := filepath.Join(dir, alias+".tar"), "localhost:1/t/"+alias
+		desc, err := ocipkg.Pack(context.Background(), filepath.Join(dir, alias), archive, ocipkg.PackOptions{Name: name + ":1", Platform: "any"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := client.Load(context.Background(), archive, ocipkg.GetOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		return "[dependencies]\n" + alias + " = \"" + name + "@" + desc.Digest.String() + "\"\n"
+	}
+	file("f/usr/lib/libf.a", "!<arch>\n")
+	file("f/usr/lib/pkgconfig/f.pc", "prefix=/usr\nName: f\nDescription: f\nVersion: 1\nLibs: -L${prefix}/lib -lf -Wl,--wrap=malloc\nLibs.private: -lz -lm -Wl,-T,script.ld\n")
+	file("f/usr/lib/pkgconfig/._f.pc", "\x00\x05\x16\x07")
+	const (
+		refused = "-Wl,--wrap=malloc, -Wl,-T,script.ld: flags that are not on the list"
+		needed  = "-lz: needed, and in neither"
+		hidden  = "usr/lib/pkgconfig/._f.pc: a hidden file"
+	)
+	for name, c := range map[string]struct {
+		project string
+		want    []string
+	}{
+		"without a project":                 {"", []string{hidden, needed, refused}},
+		"with a system's library":           {"[package]\nsystem-libs = [\"z\"]\n", []string{hidden, refused}},
+		"with a dependency":                 {dependency("compression", "libz.a"), []string{hidden, refused}},
+		"with one that the store has not":   {"[dependencies]\nzlib = \"localhost:1/t/none:1\"\n", []string{hidden, refused}},
+		"with one that has another library": {dependency("graphics", "libpng.a"), []string{hidden, needed, refused}},
+	} {
+		var warnings []string
+		options := ocipkg.PackOptions{Platform: "linux/amd64", Force: true, Warn: func(line string) { warnings = append(warnings, line) }}
+		if c.project != "" {
+			options.Project = file("project/ocipkg.toml", c.project)
+		}
+		if _, err := ocipkg.Pack(context.Background(), filepath.Join(dir, "f"), filepath.Join(dir, "f.tar"), options); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if !slices.EqualFunc(warnings, c.want, strings.HasPrefix) {
+			t.Errorf("%s: warned of %q", name, warnings)
+		}
+		options.Strict = true
+		if _, err := ocipkg.Pack(context.Background(), filepath.Join(dir, "f"), filepath.Join(dir, "strict.tar"), options); !errors.Is(err, ocipkg.ErrUsage) || !strings.Contains(err.Error(), refused) {
+			t.Errorf("%s, strictly: %v", name, err)
 		}
 	}
 }

@@ -41,6 +41,35 @@ func TestCodeThatIsNotPositionIndependentIsWhatTheLinkerRefuses(t *testing.T) {
 	}
 }
 
+func TestCodeForProgramsAloneIsWhatTheLinkerRefuses(t *testing.T) {
+	dir := tempdir.New(t)
+	source, object := filepath.Join(dir, "where.c"), filepath.Join(dir, "where.o")
+	for text, direct := range map[string]bool{
+		"int counter = 1;\nint where(void) { return counter++; }\n":                                     true,
+		"static __thread int counter;\nint where(void) { return counter++; }\n":                         true,
+		"__attribute__((visibility(\"hidden\"))) int counter;\nint where(void) { return counter++; }\n": false,
+		"int other(void);\nint where(void) { return other(); }\n":                                       false,
+	} {
+		if err := os.WriteFile(source, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		for _, target := range []string{"x86_64-linux-gnu", "aarch64-linux-gnu"} {
+			for _, mode := range []string{"-fPIE", "-fPIC"} {
+				if out, err := exec.Command(program(t, "clang"), "-target", target, mode, "-O1", "-c", source, "-o", object).CombinedOutput(); err != nil {
+					t.Fatalf("%s %s: %v\n%s", target, mode, err, out)
+				}
+				out, err := exec.Command(program(t, "ld.lld"), "-shared", object, "-o", filepath.Join(dir, "where.so")).CombinedOutput()
+				if refused := err != nil; refused != (direct && mode == "-fPIE") {
+					t.Fatalf("%s %s: the linker says %v\n%s", target, mode, err, out)
+				}
+				if got := inspect(t, object); got.PIEOnly != (err != nil) || got.NonPIC {
+					t.Errorf("%s %s: for programs alone = %t, and the linker says %v", target, mode, got.PIEOnly, err)
+				}
+			}
+		}
+	}
+}
+
 func inspect(t testing.TB, path string) *binfmt.File {
 	t.Helper()
 	r, err := os.Open(path)

@@ -56,6 +56,9 @@ func (in *inspector) archive(s *source) (*File, error) {
 	if a.file.Members == 0 {
 		return nil, fmt.Errorf("%w: an archive without objects", ErrNotBinary)
 	}
+	if err := in.dropHidden(s); err != nil {
+		return nil, err
+	}
 	f := a.conclude()
 	in.conclude(f)
 	return f, nil

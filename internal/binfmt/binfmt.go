@@ -143,6 +143,10 @@ type File struct {
 	// NonPIC is true for objects proven unfit for a shared library by an absolute relocation in code; false proves nothing.
 	NonPIC bool
 
+	// PIEOnly is true for objects proven fit for programs alone: their code takes a symbol that others may define for one of the
+	// program's own, as it is compiled with -fPIE. False proves nothing.
+	PIEOnly bool
+
 	// Members is the number of objects in an archive, or of all members of a thin one.
 	Members int
 

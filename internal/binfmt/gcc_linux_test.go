@@ -275,3 +275,46 @@ func TestSystemLibrariesAreUnderstood(t *testing.T) {
 		t.Errorf("%s: %s of %d objects, conflict %v", out, f.Kind, f.Members, f.Conflict)
 	}
 }
+
+func TestCodeForProgramsAloneIsWhatTheLinkerRefusesInASharedLibrary(t *testing.T) {
+	const other = "int counter = 1; int count(void) { return 1; }"
+	for name, c := range map[string]struct {
+		flags, first, second string
+		want                 bool
+	}{
+		"a variable of another library":       {"-fPIE", "extern int counter; int f(void) { return counter++; }", "", true},
+		"compiled for shared libraries":       {"-fPIC", "extern int counter; int f(void) { return counter++; }", other, false},
+		"a variable of another member":        {"-fPIE", "extern int counter; int f(void) { return counter++; }", other, true},
+		"a hidden variable of another member": {"-fPIE", "extern int counter; int f(void) { return counter++; }", "__attribute__((visibility(\"hidden\"))) int counter;", false},
+		"a variable that it defines":          {"-fPIE", "int counter = 1; int f(void) { return counter++; }", "", true},
+		"a hidden variable that it defines":   {"-fPIE -fvisibility=hidden", "int counter = 1; int f(void) { return counter++; }", "", false},
+		"a static variable":                   {"-fPIE", "static int counter; int f(void) { return counter++; }", "", false},
+		"functions":                           {"-fPIE", "int count(void); int g(void) { return 2; } int f(void) { return count() + g(); }", other, false},
+		"a thread's variable":                 {"-fPIE", "static __thread int mine; int f(void) { return mine++; }", "", true},
+		"a thread's variable in shared code":  {"-fPIC", "static __thread int mine; int f(void) { return mine++; }", "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			for file, text := range map[string]string{"first.c": c.first, "second.c": c.second} {
+				if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, member := range []string{"first", "second"} {
+				run(t, dir, "gcc", append(strings.Fields(c.flags), "-O1", "-c", member+".c")...)
+			}
+			for _, order := range [][]string{{"first.o", "second.o"}, {"second.o", "first.o"}} {
+				os.Remove(filepath.Join(dir, "liba.a"))
+				run(t, dir, "ar", append([]string{"rcs", "liba.a"}, order...)...)
+				link := exec.Command("ld", "-shared", "-o", "liba.so", "--whole-archive", "liba.a")
+				link.Dir = dir
+				if out, err := link.CombinedOutput(); (err != nil) != c.want {
+					t.Fatalf("the linker says %v\n%s", err, out)
+				}
+				if f := inspectPath(t, filepath.Join(dir, "liba.a")); f.PIEOnly != c.want || f.NonPIC {
+					t.Errorf("%s: for programs alone = %t, not position-independent = %t", order, f.PIEOnly, f.NonPIC)
+				}
+			}
+		})
+	}
+}

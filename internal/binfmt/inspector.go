@@ -11,9 +11,12 @@ type inspector struct {
 	budget   int64
 	evidence evidence
 	nonPIC   bool // proven, no need to look further
+	pieOnly  bool
+	direct   map[string]bool // undefined symbols that code takes for those of its own program
 	records  []byte
 	sections []elfSection
 	names    []byte
+	bits     []byte
 }
 
 func newInspector(size int64) *inspector {
@@ -101,7 +104,7 @@ func (in *inspector) file(s *source) (*File, error) {
 
 // thin inspects what is not a fat file: a file of its own or a slice of one.
 func (in *inspector) thin(s *source, c content) (*File, error) {
-	in.evidence, in.nonPIC = evidence{}, false
+	in.evidence, in.nonPIC, in.pieOnly, in.direct = evidence{}, false, false, nil
 	switch c {
 	case contentArchive:
 		return in.archive(s)
@@ -140,7 +143,7 @@ func (in *inspector) conclude(f *File) {
 	switch f.Kind {
 	case KindObject, KindArchive:
 		in.evidence.conclude(f)
-		f.NonPIC = in.nonPIC
+		f.NonPIC, f.PIEOnly = in.nonPIC, in.pieOnly || len(in.direct) > 0
 	case KindImportLibrary:
 		f.Env = in.evidence.env()
 	}

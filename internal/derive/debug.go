@@ -13,14 +13,18 @@ const (
 	debugConfiguration   = "debug"
 )
 
-// fromDebug adds to components the libraries that vcpkg puts into debug/lib and debug/bin beside lib and bin, as another
-// configuration. They are linked for debugging alone; those that no component is like are left out.
+// fromDebug adds to components the libraries that vcpkg puts into debug/lib and debug/bin beside lib and bin, and CMake into
+// lib/Debug and bin/Debug beside Release, as another configuration. They are linked for debugging alone; those that no component is like are left out.
 func (d *derivation) fromDebug() error {
-	if !d.tree.isDir("debug/lib") || !d.tree.isDir("lib") {
+	release := d.libraries
+	var dirs []string
+	for _, name := range []string{"debug/lib", "debug/bin", "lib/Debug", "bin/Debug"} {
+		dirs = append(dirs, d.tree.inPrefixes(name)...)
+	}
+	if len(dirs) == 0 || len(release.list) == 0 {
 		return nil
 	}
-	release := d.libraries
-	debug, err := d.index("debug/lib", "debug/bin")
+	debug, err := d.index(dirs...)
 	if d.libraries = release; err != nil {
 		return err
 	}
@@ -46,7 +50,7 @@ func (d *derivation) fromDebug() error {
 		}
 	}
 	if len(left) > 0 {
-		d.warn("debug/ has libraries that none outside of it is like (%s): they are left out", strings.Join(left[:min(len(left), 3)], ", "))
+		d.warn("%s has libraries that none outside of it is like (%s): they are left out", dirs[0], Several(left))
 	}
 	if len(used) > 0 {
 		d.result.Configurations = appendMissing(d.result.Configurations, []string{releaseConfiguration, debugConfiguration})

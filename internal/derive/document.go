@@ -115,7 +115,7 @@ func (d *derivation) documents() ([]string, error) {
 		named   bool // the file is named as the first *
 	}
 	places := []place{{".", false}}
-	for _, root := range slices.Concat([]string{"."}, libs, []string{"share"}) {
+	for _, root := range slices.Concat([]string{"."}, libs, d.tree.inPrefixes("share")) {
 		places = append(places, place{root + "/cps", false}, place{root + "/cps/*", false}, place{root + "/cps/*/*", true},
 			place{root + "/*/cps", true}, place{root + "/*/*/cps", true})
 	}

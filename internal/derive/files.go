@@ -1,6 +1,8 @@
 package derive
 
 import (
+	"cmp"
+	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -20,11 +22,20 @@ func (d *derivation) fromFiles() error {
 	}
 	described := d.described()
 	var libraries []*library
+	var again []string // with the directory that has the other one
 	for _, l := range d.libraries.list {
-		again := slices.ContainsFunc(libraries, func(other *library) bool { return other.name == l.name })
-		if !again && !described[l.archive] && !described[l.link] && !described[l.runtime] {
-			libraries = append(libraries, l)
+		if described[l.archive] || described[l.link] || described[l.runtime] {
+			continue
 		}
+		switch i := slices.IndexFunc(libraries, func(other *library) bool { return other.name == l.name }); {
+		case i < 0:
+			libraries = append(libraries, l)
+		case d.real(l.runtime) != d.real(libraries[i].runtime) || l.archive != "" && d.real(l.archive) != d.real(libraries[i].archive):
+			again = append(again, fmt.Sprintf("%s (%s)", cmp.Or(l.archive, l.link), libraries[i].dir))
+		}
+	}
+	if len(again) > 0 {
+		d.warn("%s: left out, since the directory behind it has a library of that name; make a package of each, or describe them in .pc files", Several(again))
 	}
 	alone := len(d.result.Components) == 0
 	names := map[string]string{}
@@ -137,22 +148,28 @@ func (d *derivation) twinsOf(name string) []*cps.Component {
 	return list
 }
 
-// includes are the directories with headers: include, and Debian's directory for the platform below it. Without include, the
-// top, if there are headers, as in packages that are composed of single files.
+// includes are the directories with headers: include of each prefix, and Debian's directory for the platform below it. Without
+// any, the top, if there are headers, as in packages that are composed of single files.
 func (d *derivation) includes() ([]string, error) {
-	if !d.tree.isDir("include") {
-		names, err := d.tree.list(".")
-		if err != nil || !slices.ContainsFunc(names, isHeader) {
+	var dirs []string
+	for _, include := range d.tree.inPrefixes("include") {
+		sub, err := d.tree.multiarch(include)
+		if err != nil {
 			return nil, err
 		}
-		return []string{marked(".")}, nil
+		dirs = append(dirs, marked(include))
+		for _, dir := range sub {
+			dirs = append(dirs, marked(dir))
+		}
 	}
-	dirs := []string{marked("include")}
-	sub, err := d.tree.multiarch("include")
-	for _, dir := range sub {
-		dirs = append(dirs, marked(dir))
+	if dirs != nil {
+		return dirs, nil
 	}
-	return dirs, err
+	names, err := d.tree.list(".")
+	if err != nil || !slices.ContainsFunc(names, isHeader) {
+		return nil, err
+	}
+	return []string{marked(".")}, nil
 }
 
 // componentName replaces what may not be in a component's name.

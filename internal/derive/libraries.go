@@ -31,8 +31,8 @@ type libraries struct {
 	sonames map[string]*library // by what programs ask for, in lower case
 }
 
-// indexLibraries looks for libraries where packages have them: in lib, lib64, their multiarch directories, for DLLs in
-// bin, and at the top, where earlier versions of ocipkg put them.
+// indexLibraries looks for libraries where packages have them: in those of [tree.libDirs], for DLLs in bin, and at the top,
+// where earlier versions of ocipkg put them.
 func (d *derivation) indexLibraries() error {
 	dirs, err := d.libraryDirs()
 	if err != nil {
@@ -72,15 +72,14 @@ func (d *derivation) libraryDirs() ([]string, error) {
 			}
 		}
 	}
-	for _, lib := range []string{"lib", "lib64"} {
-		add(lib)
-		sub, err := d.tree.multiarch(lib)
-		if err != nil {
-			return nil, err
-		}
-		add(sub...)
+	libs, err := d.tree.libDirs()
+	if err != nil {
+		return nil, err
 	}
-	add("bin", ".")
+	add(libs...)
+	add(d.tree.inPrefixes("bin")...)
+	add(d.tree.inPrefixes("bin/Release")...)
+	add(".")
 	return dirs, nil
 }
 
@@ -90,6 +89,7 @@ func (d *derivation) indexDirectory(dir string) error {
 	if err != nil {
 		return err
 	}
+	d.searched[d.real(dir)] = true
 	archives, shared := map[string]string{}, map[string][]string{}
 	for _, base := range names {
 		file := path.Join(dir, base)
@@ -190,9 +190,11 @@ func (d *derivation) addShared(l *library, files []string) (err error) {
 	}
 	soname := sonameOf(l.shared)
 	imported := l.shared.Kind == binfmt.KindImportLibrary
-	switch inTree := path.Join(l.dir, soname); {
+	switch inTree, where := path.Join(l.dir, soname), path.Join(path.Dir(d.real(l.link)), soname); {
 	case d.tree.isFile(inTree):
 		l.runtime = inTree
+	case d.tree.isFile(where): // where the link leads, as from /usr/lib to /lib
+		l.runtime = where
 	case soname != path.Base(l.runtime) && !imported:
 		l.soname = soname
 	}
@@ -396,7 +398,7 @@ func (d *derivation) joinKinds() {
 		case other.archive == "" && l.runtime == "":
 			other.archive, other.static = l.archive, l.static
 			return true
-		case other.shared == nil && other.archive == "" && l.shared != nil && l.archive == "" && other.link != "":
+		case other.shared == nil && l.shared != nil && l.archive == "" && other.link != "":
 			// A linker script whose library is elsewhere.
 			other.runtime, other.soname, other.shared = l.runtime, l.soname, l.shared
 			return true

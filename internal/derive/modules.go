@@ -54,19 +54,17 @@ func (d *derivation) fromModules() error {
 
 // readModules finds and relocates the .pc files; the first of a name counts, as on pkg-config's search path.
 func (d *derivation) readModules() ([]*module, error) {
-	var dirs []string
-	for _, lib := range []string{"lib", "lib64"} {
-		sub, err := d.tree.multiarch(lib)
-		if err != nil {
-			return nil, err
-		}
-		for _, dir := range append([]string{lib}, sub...) {
-			dirs = append(dirs, dir+"/pkgconfig")
-		}
+	dirs, err := d.tree.libDirs()
+	if err != nil {
+		return nil, err
 	}
+	for i, lib := range dirs {
+		dirs[i] = path.Join(lib, "pkgconfig")
+	}
+	dirs = append(dirs, d.tree.inPrefixes("share/pkgconfig")...)
 	var modules []*module
 	ids, files := map[string]bool{}, map[string]string{}
-	for _, dir := range append(dirs, "share/pkgconfig") {
+	for _, dir := range dirs {
 		names, err := d.tree.list(dir)
 		if err != nil {
 			return nil, err
@@ -93,7 +91,7 @@ func (d *derivation) readModules() ([]*module, error) {
 
 // isModuleName says whether a link's target is a .pc file that is found by its own name.
 func (d *derivation) isModuleName(real string, dirs []string) bool {
-	return strings.HasSuffix(real, ".pc") && slices.ContainsFunc(append(dirs, "share/pkgconfig"), func(dir string) bool {
+	return strings.HasSuffix(real, ".pc") && slices.ContainsFunc(dirs, func(dir string) bool {
 		return d.real(dir) == path.Dir(real)
 	})
 }
@@ -107,7 +105,7 @@ func (d *derivation) readModule(file string) (*module, error) {
 	if err != nil {
 		return nil, err
 	}
-	evaluated, err := parsed.EvaluateAt(cps.PrefixMarker, map[string]string{"pcfiledir": marked(path.Dir(file))})
+	evaluated, err := parsed.EvaluateAt(marked(d.tree.prefixOf(file)), map[string]string{"pcfiledir": marked(path.Dir(file))})
 	if err != nil {
 		return nil, err
 	}
@@ -331,18 +329,18 @@ func (t moduleTree) Library(f pkgconf.Flag, dirs []string) (archive, dylib *cps.
 func (t moduleTree) Include(dir string) []string {
 	name, inside := unmarked(dir)
 	if inside && t.tree.isDir(name) {
-		if marked(name) == marked("include") {
-			return t.includes
+		if path.Base(name) == "include" && slices.Contains(t.includes, marked(name)) {
+			return slices.DeleteFunc(slices.Clone(t.includes), func(dir string) bool {
+				return dir != marked(name) && !strings.HasPrefix(dir, marked(name)+"/")
+			})
 		}
 		return []string{marked(name)}
 	}
 	elements := strings.Split(strings.Trim(path.Clean("/"+strings.TrimPrefix(dir, cps.PrefixMarker)), "/"), "/")
 	for i := range elements {
-		end := path.Join(elements[i:]...)
-		for _, candidate := range []string{end, "include/" + end} {
-			if strings.HasPrefix(candidate, "include/") && t.tree.isDir(candidate) {
-				return []string{marked(candidate)}
-			}
+		end := strings.TrimPrefix(path.Join(elements[i:]...), "include/")
+		for _, candidate := range t.tree.inPrefixes(path.Join("include", end)) {
+			return []string{marked(candidate)}
 		}
 	}
 	if len(t.includes) > 0 && !systemInclude(dir) {

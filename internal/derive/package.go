@@ -43,7 +43,10 @@ type Options struct {
 // .cps files are [*cps.Error], of .pc files [*pkgconf.Error]; others are those of fsys.
 func Package(fsys fs.FS, opts Options) (*cps.Package, error) {
 	d := derivation{tree: newTree(fsys), opts: opts}
-	for _, step := range []func() error{d.indexLibraries, d.fromDocument, d.fromModules, d.fromFiles, d.fromDebug} {
+	d.searched = map[string]bool{}
+	for _, step := range []func() error{
+		d.tree.findPrefixes, d.indexLibraries, d.fromDocument, d.findElsewhere, d.fromModules, d.fromFiles, d.fromDebug, d.tellElsewhere,
+	} {
 		if err := step(); err != nil {
 			return nil, err
 		}
@@ -70,6 +73,7 @@ type derivation struct {
 	tree      *tree
 	opts      Options
 	libraries *libraries
+	searched  map[string]bool // directories in which libraries were looked for
 	result    *cps.Package
 	complete  bool // no further source is asked
 }

@@ -22,6 +22,7 @@ const maxLinks = 40
 type tree struct {
 	fsys      fs.FS
 	inspected map[string]*binfmt.File
+	prefixes  []string // of which findPrefixes says more
 }
 
 func newTree(fsys fs.FS) *tree {
@@ -187,31 +188,6 @@ func (d *derivation) inspect(name string) (*binfmt.File, error) {
 	return file, err
 }
 
-// multiarch lists the sub-directories of dir that are named for a platform, as Debian has them: lib/x86_64-linux-gnu.
-func (t *tree) multiarch(dir string) ([]string, error) {
-	names, err := t.list(dir)
-	var found []string
-	for _, name := range names {
-		if isTriplet(name) && t.isDir(path.Join(dir, name)) {
-			found = append(found, path.Join(dir, name))
-		}
-	}
-	return found, err
-}
-
-// libDirs lists the directories that libraries are looked for in.
-func (t *tree) libDirs() ([]string, error) {
-	dirs := []string{"lib", "lib32", "lib64"}
-	for _, lib := range slices.Clone(dirs) {
-		sub, err := t.multiarch(lib)
-		if err != nil {
-			return nil, err
-		}
-		dirs = append(dirs, sub...)
-	}
-	return dirs, nil
-}
-
 // match is a directory that a pattern stands for, and what its first element with a * stands for.
 type match struct{ dir, first string }
 
@@ -240,12 +216,6 @@ func (t *tree) match(pattern string) ([]match, error) {
 		found = next
 	}
 	return found, nil
-}
-
-// isTriplet says whether a directory is named as architecture-kernel-abi.
-func isTriplet(name string) bool {
-	parts := strings.Split(name, "-")
-	return len(parts) == 3 && (parts[1] == "linux" || parts[1] == "kfreebsd") || name == "i386-gnu" || name == "x86_64-gnu"
 }
 
 // marked is the path of a file in the tree as descriptions write it.

@@ -26,8 +26,8 @@ type Executable func(r io.ReaderAt, size int64) bool
 
 // Scan lists what is in the directory dir, sorted by path, ready to be packed.
 // What a package cannot hold is refused by name: sockets, FIFOs, devices, links
-// that lead out of dir, names that are not UTF-8. A directory in which there is
-// no file is an error.
+// that lead out of dir, names that are not UTF-8. A link to an absolute path that
+// dir has is made relative. A directory in which there is no file is an error.
 func Scan(dir string, executable Executable) ([]File, error) {
 	info, err := os.Stat(dir)
 	if err != nil {
@@ -36,10 +36,19 @@ func Scan(dir string, executable Executable) ([]File, error) {
 	if !info.IsDir() {
 		return nil, errdef.Errorf(errdef.ErrUsage, "%s is not a directory; to pack single files use compose", dir)
 	}
-	if dir, err = filepath.EvalSymlinks(dir); err != nil { // a walk does not enter a link
+	given, err := filepath.Abs(dir)
+	if err != nil {
 		return nil, err
 	}
-	w := walk{executable: executable, occupied: map[string]bool{}}
+	if dir, err = filepath.EvalSymlinks(given); err != nil { // a walk does not enter a link
+		return nil, err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	w := walk{executable: executable, root: root, names: []string{filepath.ToSlash(given), filepath.ToSlash(dir)}, occupied: map[string]bool{}}
 	w.workers.SetLimit(runtime.GOMAXPROCS(0))
 	w.enter(dir, "")
 	_ = w.workers.Wait() // they note their errors themselves
@@ -58,6 +67,8 @@ func Scan(dir string, executable Executable) ([]File, error) {
 // walk lists a directory, several of those in it at once.
 type walk struct {
 	executable Executable
+	root       *os.Root // the directory
+	names      []string // its absolute paths: as it was given, and without links
 	workers    errgroup.Group
 
 	mu       sync.Mutex
@@ -81,7 +92,7 @@ func (w *walk) enter(at, rel string) {
 		if end := below[len(below)-len(name):]; end == name {
 			name = end // one string in memory for both
 		}
-		f, err := stat(below, name, w.executable)
+		f, err := w.stat(below, name)
 		if err != nil {
 			w.fail(name, err)
 			break
@@ -141,7 +152,7 @@ func prepare(files []File) error {
 func unfit(err error) error { return errdef.Errorf(errdef.ErrUsage, "%v", err) }
 
 // stat makes the entry for what is at the path at, without following a link.
-func stat(at, rel string, executable Executable) (File, error) {
+func (w *walk) stat(at, rel string) (File, error) {
 	info, err := os.Lstat(at)
 	if err != nil {
 		return File{}, err
@@ -159,14 +170,42 @@ func stat(at, rel string, executable Executable) (File, error) {
 		}
 		target = filepath.ToSlash(target)
 		if CheckTarget(rel, target) != nil {
-			target = straighten(filepath.Dir(at), target)
+			target = straighten(filepath.Dir(at), w.relative(rel, target))
 		}
 		if err := CheckTarget(rel, target); err != nil {
 			return File{}, unfit(fmt.Errorf("%s cannot be packed: %w; copy the file in, or leave the link out", at, err))
 		}
 		return File{Path: rel, Mode: 0o777, Target: target}, nil
 	}
-	return regular(at, rel, info, executable)
+	return regular(at, rel, info, w.executable)
+}
+
+// relative returns the target of the link rel without the absolute path in it, if
+// the directory has what that means: a path of the directory itself, or of the
+// root directory that it is to become, all of it or the part that its own path
+// ends with. On systems of today /lib is /usr/lib.
+func (w *walk) relative(rel, target string) string {
+	var inside []string
+	for _, name := range w.names {
+		for i := range len(name) {
+			if rest, ok := strings.CutPrefix(target, name[i:]+"/"); ok && (i == 0 || name[i] == '/') {
+				inside = append(inside, rest)
+			}
+		}
+	}
+	if strings.HasPrefix(target, "/") {
+		inside = append(inside, target, "usr"+target, strings.TrimPrefix(target, "/usr/"))
+	}
+	for _, name := range inside {
+		name = path.Clean("/" + name)[1:]
+		if _, err := w.root.Lstat(filepath.FromSlash(name)); name == "" || err != nil {
+			continue
+		}
+		if to, err := filepath.Rel(path.Dir(rel), name); err == nil {
+			return filepath.ToSlash(to)
+		}
+	}
+	return target
 }
 
 // straighten drops from the target of a link in dir what goes down and up

@@ -3,6 +3,7 @@ package layer
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -81,6 +82,50 @@ func TestScanStraightensALinkThatGoesUpAndDownToTheSameFile(t *testing.T) {
 	link := scan(t, dir)[1]
 	if link.Path != "l" || link.Target != "include/b" {
 		t.Errorf("%s links to %q", link.Path, link.Target)
+	}
+}
+
+func TestScanMakesAnAbsoluteLinkIntoTheDirectoryRelative(t *testing.T) {
+	for name, test := range map[string]struct {
+		top, link, target string // top is the part of the directory that is packed
+		want              string
+	}{
+		"of the root that the directory is": {"", "usr/lib/libz.so", "/lib/libz.so.1", "../../lib/libz.so.1"},
+		"of a root where /lib is /usr/lib":  {"", "usr/bin/a", "/lib/libm.so.6", "../lib/libm.so.6"},
+		"of one where it is not":            {"", "usr/bin/a", "/usr/lib/libz.so.1", "../../lib/libz.so.1"},
+		"of a prefix":                       {"usr", "lib/libm.so", "/usr/lib/libm.so.6", "libm.so.6"},
+		"of a prefix in two parts":          {"opt/x", "lib/libx.so", "/opt/x/lib/libx.so.1", "libx.so.1"},
+		"to the directory itself":           {"", "etc/usr", "TOP/usr", "../usr"},
+		"to a directory":                    {"", "x", "/opt/x/lib", "opt/x/lib"},
+		"to what leads out":                 {"", "a", "/out/passwd", ""},
+		"to what is above":                  {"usr", "x", "/../lib/libz.so.1", ""},
+		"to the directory that is packed":   {"usr", "x", "/usr", ""},
+		"of no such file":                   {"", "a", "/lib/libz.so.2", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := write(t, t.TempDir(), map[string]string{
+				"lib/libz.so.1": "", "usr/lib/libm.so.6": "", "opt/x/lib/libx.so.1": "", "out": "-> ../../../../../../../../etc",
+			})
+			test.target = strings.Replace(test.target, "TOP", dir, 1)
+			top := filepath.Join(dir, test.top)
+			write(t, top, map[string]string{test.link: "-> " + test.target})
+			if test.want != "" {
+				must(t, os.Remove(filepath.Join(dir, "out")))
+			}
+			files, err := Scan(top, nil)
+			if test.want == "" {
+				if !errors.Is(err, errdef.ErrUsage) || !strings.Contains(err.Error(), fmt.Sprintf("absolute path %q", test.target)) {
+					t.Errorf("the error is %v; it should say where the link leads", err)
+				}
+				return
+			}
+			must(t, err)
+			for _, f := range files {
+				if f.Path == test.link && f.Target != test.want {
+					t.Errorf("%s links to %q, want %q", f.Path, f.Target, test.want)
+				}
+			}
+		})
 	}
 }
 

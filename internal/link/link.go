@@ -2,12 +2,14 @@
 // asked for and all that these need, and collects include directories, definitions, libraries and flags in the order in
 // which a linker wants them. Renderers write the result for cargo, for pkg-config's callers, for a shell and as JSON.
 //
-// It reads no file: all that it knows is in the CPS documents of the packages and in the directories named beside them.
+// It reads no file: all that it knows is in the CPS documents of the packages and in the directories named beside them. Only for an
+// error it looks for libraries that no document names.
 package link
 
 import (
 	"cmp"
 	"fmt"
+	"io/fs"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -84,10 +86,27 @@ type Options struct {
 }
 
 // NothingError is a package without a component to link.
-type NothingError struct{ Package string }
+type NothingError struct {
+	Package string
+	Files   []string // the package's libraries all the same, where nothing looks for them
+}
 
 func (e *NothingError) Error() string {
+	if len(e.Files) > 0 {
+		return fmt.Sprintf("link %s: the package has libraries where nothing looks for them, and no description of them (%s): have its author move them to lib, or describe them in a .pc or .cps file", e.Package, strings.Join(e.Files[:min(len(e.Files), 3)], ", "))
+	}
 	return fmt.Sprintf("link %s: the package has no libraries and no headers", e.Package)
+}
+
+// librariesIn lists the files of a directory that are called as libraries are.
+func librariesIn(root string) (files []string) {
+	_ = filepath.WalkDir(root, func(file string, entry fs.DirEntry, err error) error {
+		if rel, relErr := filepath.Rel(root, file); err == nil && relErr == nil && entry.Type().IsRegular() && entry.Name()[0] != '.' && cps.LibraryName(entry.Name()) != "" {
+			files = append(files, filepath.ToSlash(rel))
+		}
+		return nil // what cannot be read is not counted
+	})
+	return files
 }
 
 // SharedOnlyError is a component that is only there as a shared library where a static one was asked for.
@@ -111,7 +130,7 @@ func Link(packages []*Package, requests []Request, opts Options) (*Flags, error)
 	for _, r := range requests {
 		c.of[r.Package.CPS] = r.Package
 		if len(r.Package.CPS.Defaults()) == 0 {
-			return nil, &NothingError{r.Package.Name}
+			return nil, &NothingError{r.Package.Name, librariesIn(r.Package.Root)}
 		}
 		if c.flags.Root == "" {
 			c.flags.Root = r.Package.Root

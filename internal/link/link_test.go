@@ -2,6 +2,8 @@ package link
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -373,6 +375,23 @@ func TestARequirementIsAnsweredByTheVersionThatItSays(t *testing.T) {
 		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
 			t.Errorf("%s: %v, want %q", name, err, test.want)
 		}
+	}
+}
+
+func TestLibrariesThatNoDescriptionNamesAreNotCalledNone(t *testing.T) {
+	root := t.TempDir()
+	for _, name := range []string{"a/libz.a", "a/._libz.a", "b/libz.so.1", "b/README"} {
+		if err := os.MkdirAll(filepath.Join(root, filepath.Dir(name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(root, name), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := &Package{Name: "z", Root: filepath.ToSlash(root), CPS: &cps.Package{Name: "z"}}
+	_, err := Link([]*Package{p}, []Request{{Package: p}}, Options{})
+	if err == nil || !strings.Contains(err.Error(), "(a/libz.a, b/libz.so.1)") || strings.Contains(err.Error(), "no libraries") {
+		t.Errorf("the error is %v", err)
 	}
 }
 

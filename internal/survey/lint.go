@@ -10,6 +10,7 @@ import (
 
 	"github.com/ocipkg/ocipkg/internal/binfmt"
 	"github.com/ocipkg/ocipkg/internal/cps"
+	"github.com/ocipkg/ocipkg/internal/derive"
 	"github.com/ocipkg/ocipkg/internal/layer"
 	"github.com/ocipkg/ocipkg/platform"
 )
@@ -23,15 +24,21 @@ type LintOptions struct {
 	Platform platform.Platform
 	// CPS is how it will say that it is linked; nil when it does not say.
 	CPS *cps.Package
+	// Required are the descriptions of the packages that it requires, by the names
+	// that it calls them by.
+	Required map[string]*cps.Package
+	// RequiredUnknown tells that it requires others, of which nothing is known.
+	RequiredUnknown bool
+	// SystemLibs are the libraries that the producer has told to be the system's,
+	// without "-l".
+	SystemLibs []string
 }
 
-// Lint gives what will trouble those who link the package or run what they
-// linked, each as one line that begins with the file's path.
+// Lint returns what will trouble those who link the package or run what they
+// linked: a line for each kind, with the first of the files that it is about.
 func (s *Survey) Lint(options LintOptions) []string {
-	var found []string
-	say := func(file, format string, args ...any) {
-		found = append(found, file+" "+fmt.Sprintf(format, args...))
-	}
+	var found kinds
+	linked := s.linked(options.CPS)
 	for _, c := range s.compiled {
 		infos := c.info.Slices
 		if infos == nil {
@@ -39,25 +46,93 @@ func (s *Survey) Lint(options LintOptions) []string {
 		}
 		for _, info := range infos {
 			linkable, _ := s.estimate(c)
-			lintFile(info, linkable, options, func(format string, args ...any) { say(c.path, format, args...) })
+			lintFile(info, linkable, linked[c.path], options, func(format string, args ...any) { found.say(c.path, format, args...) })
 		}
 		if lacking := c.info.OnlyInGlibc(&s.elsewhere); options.Platform.Libc == binfmt.Musl && len(lacking) > 0 {
-			say(c.path, "needs %s, and the package is for musl; build it with a compiler for musl", someOf(lacking))
+			found.say(c.path, "it needs %s, and the package is for musl; build it with a compiler for musl", someOf(lacking))
 		}
 		if built := c.forLibc(options.Platform).platform(options.Platform.Architecture); c.info.Conflict != nil {
-			say(c.path, "has members for different platforms: %v", c.info.Conflict)
+			found.say(c.path, "its members are for different platforms: %v", c.info.Conflict)
 		} else if reason, ok := built.Fits(s.of(options.Platform)); !ok {
-			say(c.path, "is for another platform, %s: %s", built, reason)
+			found.say(c.path, "for another platform, %s: %s", built, reason)
 		}
 	}
 	for _, f := range s.dangling() {
-		say(f.Path, "is a link to %s, which is not in the package", f.Target)
+		found.say(fmt.Sprintf("%s (to %s)", f.Path, f.Target), "a link to what is not in the package; add that, or leave the link out")
 	}
-	found = append(found, s.unnamed(options.CPS)...)
-	for _, p := range absolutePaths(options.CPS) {
-		found = append(found, "the link description names "+p+", a path of the machine that it was built on")
+	for _, f := range s.files {
+		if base := path.Base(f.Path); base[0] == '.' && isHidden(base) {
+			found.say(f.Path, "a hidden file, which is never linked; delete it")
+		}
 	}
-	return found
+	s.lintNeeds(options, linked, &found)
+	s.lintTexts(&found)
+	lines := append(found.lines(), s.unnamed(options.CPS)...)
+	if paths := absolutePaths(options.CPS); len(paths) > 0 {
+		lines = append(lines, "the link description names "+derive.Several(paths)+", of the machine that it was built on")
+	}
+	return lines
+}
+
+// kinds are files by what is to be said of them, in the order in which that came
+// first.
+type kinds struct {
+	order []string
+	files map[string][]string
+}
+
+func (k *kinds) say(file, format string, args ...any) {
+	what := fmt.Sprintf(format, args...)
+	if k.files == nil {
+		k.files = map[string][]string{}
+	}
+	if k.files[what] == nil {
+		k.order = append(k.order, what)
+	}
+	if !slices.Contains(k.files[what], file) {
+		k.files[what] = append(k.files[what], file)
+	}
+}
+
+// lines writes a line for each kind. A directory is said once for the files in it
+// that follow each other.
+func (k *kinds) lines() []string {
+	var lines []string
+	for _, what := range k.order {
+		var files []string
+		dir := ""
+		for _, file := range k.files[what] {
+			name, _, _ := strings.Cut(file, " ")
+			if short, ok := strings.CutPrefix(file, dir); ok && !strings.Contains(name[len(dir):], "/") {
+				files = append(files, short)
+			} else {
+				files = append(files, file)
+			}
+			dir, _ = path.Split(name)
+		}
+		lines = append(lines, derive.Several(files)+": "+what)
+	}
+	return lines
+}
+
+// linked is the set of files that a link description names, links followed.
+func (s *Survey) linked(document *cps.Package) map[string]bool {
+	links := s.links()
+	files := map[string]bool{}
+	eachString(document, func(text string) {
+		if file, ok := strings.CutPrefix(text, cps.PrefixMarker+"/"); ok {
+			files[follow(path.Clean(file), links)] = true
+		}
+	})
+	return files
+}
+
+// isHidden reports whether a file whose name begins with a dot looks like what
+// packages are linked with: the attributes that macOS keeps beside each file, or
+// what an editor keeps beside a library or its description.
+func isHidden(base string) bool {
+	name := strings.TrimSuffix(strings.TrimLeft(base, "."), ".swp")
+	return strings.HasPrefix(base, "._") || cps.LibraryName(name) != "" || slices.Contains([]string{".pc", ".cps"}, path.Ext(name))
 }
 
 // someOf lists symbols that musl has not, the first few by name.
@@ -79,39 +154,42 @@ func (s *Survey) of(p platform.Platform) platform.Platform {
 }
 
 // lintFile checks one compiled file, or one slice of a universal one. Linkable is
-// the glibc that it is estimated to need.
-func lintFile(info *binfmt.File, linkable string, options LintOptions, say func(string, ...any)) {
+// the glibc that it is estimated to need; linked reports whether the package's
+// description names it, as it does not name a plugin.
+func lintFile(info *binfmt.File, linkable string, linked bool, options LintOptions, say func(string, ...any)) {
 	exceeds := func(version string) bool {
 		return options.MaxGlibc != "" && version != "" && platform.CompareVersions(version, options.MaxGlibc) > 0
 	}
 	switch {
 	case options.Platform.Libc == binfmt.Musl || info.Libc == binfmt.Musl:
 	case exceeds(info.LibcVersion):
-		say("needs glibc %s, more than %s; build it on a system with that, or an older one", info.LibcVersion, options.MaxGlibc)
+		say("it needs glibc %s, more than %s; build it on a system with that, or an older one", info.LibcVersion, options.MaxGlibc)
 	case exceeds(linkable):
-		say("can be linked on glibc %s or later, as is estimated from what it calls, and not on %s; build it on a system with that, or an older one", linkable, options.MaxGlibc)
+		say("it can be linked on glibc %s or later, as is estimated from what it calls, and not on %s; build it on a system with that, or an older one", linkable, options.MaxGlibc)
 	}
 	switch {
 	case info.SlimLTO:
-		say("has code only as a compiler's intermediate representation, which no other compiler or version of it links; build it without -flto, or with -ffat-lto-objects")
+		say("code that is there only as a compiler's intermediate representation, which no other compiler or version of it links; build it without -flto, or with -ffat-lto-objects")
 	case info.NonPIC:
-		say("has code that is not position-independent, so that it cannot become part of a shared library or, with most compilers, of a program; build it with -fPIC")
+		say("code that is not position-independent, so that it cannot become part of a shared library or, with most compilers, of a program; build it with -fPIC")
+	case info.PIEOnly:
+		say("code for programs alone (-fPIE), which cannot become part of a shared library; build it with -fPIC")
 	}
 	if info.Kind == binfmt.KindThinArchive {
-		say("is a thin archive, whose members are other files and not in it; make it without the letter T")
+		say("a thin archive, whose members are other files and not in it; make it without the letter T")
 	}
 	if info.Kind != binfmt.KindShared {
 		return
 	}
 	switch {
-	case info.Format == binfmt.FormatELF && info.Soname == "":
-		say("has no soname, so that a program linked with it by its path asks for that path when it runs; link it with -Wl,-soname,NAME")
+	case info.Format == binfmt.FormatELF && info.Soname == "" && linked:
+		say("no soname, so that a program linked with it by its path asks for that path when it runs; link it with -Wl,-soname,NAME")
 	case info.Format == binfmt.FormatMachO && info.Soname != "" && !relocatable(info.Soname):
-		say("has the install name %s, where a program linked with it will look for it; link it with -install_name @rpath/NAME", info.Soname)
+		say("the install name %s, where a program linked with it will look for it; link it with -install_name @rpath/NAME", info.Soname)
 	}
 	for _, dir := range slices.Concat(info.RPath, info.RunPath) {
 		if isBuildPath(dir) {
-			say("looks for libraries in %s, a path of the machine that it was built on; link it without that -rpath", dir)
+			say("it looks for libraries in %s, a path of the machine that it was built on; link it without that -rpath", dir)
 		}
 	}
 }
@@ -144,29 +222,20 @@ func (s *Survey) unnamed(document *cps.Package) (found []string) {
 		}
 	}
 	if len(asked) > 0 {
-		found = append(found, first(asked)+": no file beside it has its soname, by which programs ask for it; add a link of that name")
+		found = append(found, derive.Several(asked)+": no file beside it has its soname, by which programs ask for it; add a link of that name")
 	}
 	if len(linked) > 0 {
-		found = append(found, first(linked)+": no file beside it has the name by which it is linked; add a link of that name")
+		found = append(found, derive.Several(linked)+": no file beside it has the name by which it is linked; add a link of that name")
 	}
 	return found
 }
 
-// first lists the first few of names, and says how many there are.
-func first(names []string) string {
-	const shown = 3
-	if len(names) <= shown {
-		return strings.Join(names, ", ")
-	}
-	return fmt.Sprintf("%s and %d more", strings.Join(names[:shown], ", "), len(names)-shown)
-}
-
-// dangling lists the links that lead to nothing in the package.
+// dangling lists the links that lead to nothing in the package, but for those of
+// documentation: libraries first.
 func (s *Survey) dangling() []layer.File {
-	links, others := map[string]string{}, map[string]bool{".": true}
+	links, others := s.links(), map[string]bool{".": true}
 	for _, f := range s.files {
 		if f.Target != "" {
-			links[f.Path] = f.Target
 			continue
 		}
 		for name := strings.TrimSuffix(f.Path, "/"); !others[name]; name = path.Dir(name) {
@@ -178,13 +247,28 @@ func (s *Survey) dangling() []layer.File {
 			others[dir] = true
 		}
 	}
-	var found []layer.File
+	var libraries, found []layer.File
 	for _, f := range s.files {
-		if f.Target != "" && !others[follow(f.Path, links)] {
+		switch {
+		case f.Target == "" || others[follow(f.Path, links)]:
+		case cps.LibraryName(f.Path) != "":
+			libraries = append(libraries, f)
+		case !strings.Contains("/"+f.Path, "/share/doc/") && !strings.Contains("/"+f.Path, "/share/man/"):
 			found = append(found, f)
 		}
 	}
-	return found
+	return append(libraries, found...)
+}
+
+// links are the targets of the package's links.
+func (s *Survey) links() map[string]string {
+	links := map[string]string{}
+	for _, f := range s.files {
+		if f.Target != "" {
+			links[f.Path] = f.Target
+		}
+	}
+	return links
 }
 
 // follow gives where a path leads when all links in it are followed; what it

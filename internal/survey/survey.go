@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"path"
 	"runtime"
 	"slices"
 	"strings"
@@ -43,7 +44,7 @@ func Of(files []layer.File) (*Survey, error) {
 	var workers errgroup.Group
 	workers.SetLimit(min(runtime.GOMAXPROCS(0), maxWorkers))
 	for i, f := range files {
-		if !f.IsRegular() {
+		if !f.IsRegular() || path.Base(f.Path)[0] == '.' { // hidden files are never linked
 			continue
 		}
 		workers.Go(func() (err error) {
