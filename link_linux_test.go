@@ -151,3 +151,46 @@ func rootOf(t *testing.T, client *ocipkg.Client, name string) string {
 	}
 	return p.Directory
 }
+
+func TestWithoutNamesTheProjectsDependenciesAreLinkedAndBundled(t *testing.T) {
+	ctx := context.Background()
+	client, name := inStore(t, sharedLibraries(t), "")
+	t.Chdir(tempDir())
+	if _, err := client.Link(ctx, nil, ocipkg.LinkOptions{}); !errors.Is(err, ocipkg.ErrUsage) || !strings.Contains(err.Error(), "ocipkg.toml") {
+		t.Errorf("without a project: %v", err)
+	}
+	writeFile(t, ".", "ocipkg.toml", "")
+	if _, err := client.Bundle(ctx, "lib", nil, ocipkg.BundleOptions{}); !errors.Is(err, ocipkg.ErrUsage) || !strings.Contains(err.Error(), "[dependencies]") {
+		t.Errorf("without dependencies: %v", err)
+	}
+	for shared, want := range map[string]struct{ linked, bundled bool }{
+		"":                      {false, true}, // linked with --shared, perhaps
+		"shared = true":         {true, true},
+		"shared = \"fallback\"": {true, true},
+	} {
+		writeFile(t, ".", "ocipkg.toml", "[link]\n"+shared+"\n[dependencies]\na = \""+name+"\"\n")
+		flags, err := client.Link(ctx, nil, ocipkg.LinkOptions{})
+		if (err == nil && strings.Contains(flags, "-la")) != want.linked || err != nil && !strings.Contains(err.Error(), `shared = "fallback"`) {
+			t.Errorf("%s: linked as %q, %v", shared, flags, err)
+		}
+		files, err := client.Bundle(ctx, tempDir(), nil, ocipkg.BundleOptions{})
+		if (err == nil && len(files) == 3) != want.bundled {
+			t.Errorf("%s: bundled %q, %v", shared, files, err)
+		}
+		if _, err := client.Link(ctx, nil, ocipkg.LinkOptions{Static: true}); err == nil {
+			t.Errorf("%s: linked with --static, of which there is none", shared)
+		}
+		if flags, err := client.Link(ctx, nil, ocipkg.LinkOptions{Shared: true}); err != nil || !strings.Contains(flags, "-la") {
+			t.Errorf("%s, with --shared: %q, %v", shared, flags, err)
+		}
+	}
+	writeFile(t, ".", "ocipkg.toml", "[dependencies]\na = { image = \""+strings.TrimSuffix(name, ":1")+"\", tag = \"1\", shared = false }\n")
+	if files, err := client.Bundle(ctx, tempDir(), nil, ocipkg.BundleOptions{}); err == nil {
+		t.Errorf("of what is linked statically, %q is bundled", files)
+	}
+	for _, forgotten := range []string{"a", name} {
+		if _, err := client.Bundle(ctx, forgotten, nil, ocipkg.BundleOptions{}); !errors.Is(err, ocipkg.ErrUsage) {
+			t.Errorf("into a directory with the name of a package, %s: %v", forgotten, err)
+		}
+	}
+}

@@ -227,7 +227,7 @@ func (c *cmakeConfig) chosen(item cps.Item) (cps.Item, error) {
 // when they start, which a RUNPATH would not.
 func (c *cmakeConfig) children(item cps.Item) (children []cps.Item, missing []cps.Missing, err error) {
 	children, missing, err = c.walker(cps.Link).Direct(cps.Link, item)
-	if err != nil || !c.collector.opts.Shared {
+	if err != nil || item.Type != cps.Dylib && !c.collector.opts.Shared || !c.collector.shared(cps.Load) {
 		return children, missing, err
 	}
 	more, _, err := c.walker(cps.Load).Direct(cps.Load, item)

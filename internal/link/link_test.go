@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/ocipkg/ocipkg/internal/cps"
+	"github.com/ocipkg/ocipkg/internal/project"
 )
 
 // twins is a package with libNAME.a and libNAME.so, whose components are as the function leaves them.
@@ -117,6 +118,55 @@ func TestLinkGivesTheFlagsOfTheWholeClosure(t *testing.T) {
 		if got := f.Shell(AllArgs); got != test.want {
 			t.Errorf("%s:\n got %s\nwant %s", name, got, test.want)
 		}
+	}
+}
+
+func TestEachRequestIsLinkedAsItSays(t *testing.T) {
+	needs := &cps.Component{Type: cps.Dylib}
+	needs.Location, needs.DyldRequires = "@prefix@/lib/libneeds.so", []string{"zlib"}
+	only := single("needs", needs)
+	above := single("above", archive("@prefix@/lib/libabove.a"))
+	above.CPS.Components["above"].LinkRequires = []string{"needs"}
+	p, z := png(), zlib()
+	all := []*Package{only, above, p, z}
+	const rpaths = "-Wl,--disable-new-dtags -Wl,-rpath,/s/needs/lib -Wl,-rpath,/s/z/lib"
+	for name, test := range map[string]struct {
+		requests []Request
+		opts     Options
+		want     string
+		files    string
+	}{
+		"fallback, of both kinds":               {[]Request{{Package: p}}, Options{Fallback: true}, "-L/s/png/static -L/s/z/static -lpng -lm -lz", ""},
+		"fallback, of a shared library":         {[]Request{{Package: only}}, Options{Fallback: true}, "-L/s/needs/lib " + rpaths + " -lneeds", "/s/needs/lib/libneeds.so /s/z/lib/libz.so.1"},
+		"fallback, of what requires one":        {[]Request{{Package: above}}, Options{Fallback: true}, "-L/s/above/lib -L/s/needs/lib " + rpaths + " -labove -lneeds", "/s/needs/lib/libneeds.so /s/z/lib/libz.so.1"},
+		"static and fallback":                   {[]Request{{Package: z, Shared: project.Static}, {Package: only, Shared: project.Fallback}}, Options{}, "-L/s/z/static -L/s/needs/lib " + rpaths + " -lz -lneeds", "/s/needs/lib/libneeds.so /s/z/lib/libz.so.1"},
+		"static and shared, of one library":     {[]Request{{Package: p, Shared: project.Shared}, {Package: z}}, Options{}, "-L/s/z/static -L/s/png/shared -Wl,--disable-new-dtags -Wl,-rpath,/s/png/lib -Wl,-rpath,/s/z/lib -lz -lpng", "/s/png/lib/libpng.so.1 /s/z/lib/libz.so.1"},
+		"a request goes before the options":     {[]Request{{Package: z, Shared: project.Static}}, Options{Shared: true}, "-L/s/z/static -lz", ""},
+		"by path, where static ones are linked": {[]Request{{Package: only, Shared: project.Fallback}}, Options{ByPath: true}, rpaths + " /s/needs/lib/libneeds.so", "/s/needs/lib/libneeds.so /s/z/lib/libz.so.1"},
+		"by name, where shared ones are linked": {[]Request{{Package: only, Shared: project.Shared}}, Options{ByPath: true}, "-L/s/needs/lib " + rpaths + " -lneeds", "/s/needs/lib/libneeds.so /s/z/lib/libz.so.1"},
+	} {
+		f, err := Link(all, test.requests, test.opts)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if got, files := f.Shell(LinkArgs), strings.Join(f.RuntimeFiles, " "); got != test.want || files != test.files {
+			t.Errorf("%s:\n got %s, files %s\nwant %s, files %s", name, got, files, test.want, test.files)
+		}
+	}
+	if _, err := Link(all, []Request{{Package: z}, {Package: above}, {Package: only, Shared: project.Fallback}}, Options{}); err == nil || !strings.Contains(err.Error(), `set shared = "fallback"`) {
+		t.Errorf("what is to be static and is not: %v", err)
+	}
+}
+
+func TestASharedLibraryByItsPathIsThatOfItsView(t *testing.T) {
+	c := &cps.Component{Type: cps.Dylib}
+	c.Location, c.Soname = "@prefix@/lib/libz.so.1.2", "libz.so.1"
+	p := single("z", c)
+	p.SharedView = "/s/z/shared"
+	f, err := Link([]*Package{p}, []Request{{Package: p}}, Options{Fallback: true, ByPath: true})
+	if want := "-Wl,--disable-new-dtags -Wl,-rpath,/s/z/shared /s/z/shared/libz.so"; err != nil || f.Shell(LinkArgs) != want {
+		t.Errorf("got %s, %v", f.Shell(LinkArgs), err)
 	}
 }
 
