@@ -194,3 +194,42 @@ func TestWithoutNamesTheProjectsDependenciesAreLinkedAndBundled(t *testing.T) {
 		}
 	}
 }
+
+func TestALibraryIsFoundByEachNameThatItsPackageHas(t *testing.T) {
+	ctx := context.Background()
+	dir := tempDir()
+	lib := filepath.Join(dir, "lib")
+	writeFile(t, lib, "one.c", "int one(void) { return 0; }\n")
+	writeFile(t, lib, "pkgconfig/one.pc", "prefix=${pcfiledir}/../..\nName: one\nDescription: one\nVersion: 1\nLibs: -L${prefix}/lib -lone16\n")
+	cc(t, lib, "-c", "-fPIC", "one.c")
+	cc(t, lib, "-shared", "-o", "libone16.so", "-Wl,-soname,libone16.so", "one.o")
+	if out, err := exec.Command("ar", "rcs", filepath.Join(lib, "libone16.a"), filepath.Join(lib, "one.o")).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, suffix := range []string{".a", ".so"} {
+		if err := os.Symlink("libone16"+suffix, filepath.Join(lib, "libone"+suffix)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	client, name := inStore(t, dir, "")
+	work := tempDir()
+	writeFile(t, work, "main.c", "int one(void); int main(void) { return one(); }\n")
+	for _, shared := range []bool{false, true} {
+		text, err := client.Link(ctx, []string{name}, ocipkg.LinkOptions{Format: ocipkg.FormatJSON, Shared: shared})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var flags struct{ LibDirs []string }
+		if err := json.Unmarshal([]byte(text), &flags); err != nil || len(flags.LibDirs) != 1 {
+			t.Fatalf("%s: %v", text, err)
+		}
+		cc(t, work, "-o", "app", "main.c", "-L"+flags.LibDirs[0], "-lone")
+		needed, err := exec.Command("readelf", "-d", filepath.Join(work, "app")).Output()
+		if err != nil || strings.Contains(string(needed), "libone16.so") != shared {
+			t.Errorf("shared %v: %v\n%s", shared, err, needed)
+		}
+	}
+	if report, err := client.Fsck(ctx, nil, ocipkg.FsckOptions{}); err != nil || len(report.Damage) > 0 {
+		t.Errorf("%+v, %v", report, err)
+	}
+}
