@@ -332,3 +332,46 @@ func TestLibrariesForDebuggingAreForDebugBuildsAlone(t *testing.T) {
 		}
 	})
 }
+
+// A package has libx as a shared library alone, beside an archive that needs it; the system has libx.a with another answer.
+func TestAStaticLinkTakesThePackagesSharedLibraryAndNotTheSystemsArchive(t *testing.T) {
+	host := registrytest.StartMemory(t).Host
+	producer := program.New(t, program.Options{})
+	producer.WriteFile("tree/lib/pkgconfig/mixed.pc", "prefix=${pcfiledir}/../..\nName: mixed\nDescription: for a test\nVersion: 1.0\nLibs: -L${prefix}/lib -lmixed -lx\n", 0o644)
+	producer.WriteFile("x.c", "int x(void) { return 42; }\n", 0o644)
+	producer.WriteFile("mixed.c", "int x(void);\nint answer(void) { return x(); }\n", 0o644)
+	producer.Run("sh", "-ec", `cc -fPIC -c mixed.c
+ar rcs tree/lib/libmixed.a mixed.o
+cc -fPIC -shared -Wl,-soname,libx.so.1 -o tree/lib/libx.so.1 x.c
+ln -s libx.so.1 tree/lib/libx.so
+ocipkg push tree `+host+`/acme/mixed:1`).OK()
+
+	s := linkingUser(t, host, program.Options{})
+	s.Env = append(s.Env, "LIBRARY_PATH="+filepath.Join(s.Home, "system"))
+	s.Run("sh", "-ec", "cd "+filepath.Join(s.Home, "system")+"\necho 'int x(void) { return 1; }' >x.c\ncc -fPIC -c x.c\nar rcs libx.a x.o").OK()
+	name := host + "/acme/mixed:1"
+	s.WriteFile("meson.build", "project('app', 'c')\nexecutable('app', 'main.c', dependencies: dependency('"+name+"', static: true))\n", 0o644)
+	s.Run("meson", "setup", "meson").OK()
+	s.Run("ninja", "-C", "meson").OK()
+	checkAnswer(t, s, "meson/app", "42")
+
+	s.WriteFile("CMakeLists.txt", `cmake_minimum_required(VERSION 3.16)
+project(app C)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(mixed REQUIRED IMPORTED_TARGET `+name+`)
+add_executable(target main.c)
+target_link_libraries(target PkgConfig::mixed)
+link_directories(${mixed_STATIC_LIBRARY_DIRS})
+add_executable(variables main.c)
+target_link_libraries(variables ${mixed_STATIC_LIBRARIES})
+add_executable(flags main.c)
+target_link_libraries(flags ${mixed_STATIC_LDFLAGS})
+`, 0o644)
+	s.Run("cmake", "-S", ".", "-B", "cmake").OK()
+	s.Run("cmake", "--build", "cmake").OK()
+	for _, way := range []string{"target", "variables", "flags"} {
+		checkAnswer(t, s, "LD_LIBRARY_PATH=$(ocipkg image-directory "+name+")/lib cmake/"+way, "42")
+	}
+	s.Run("sh", "-c", "cc main.c -o app $(ocipkg-pkg-config --static --libs "+name+")").OK()
+	checkAnswer(t, s, "./app", "42")
+}
