@@ -375,3 +375,51 @@ target_link_libraries(flags ${mixed_STATIC_LDFLAGS})
 	s.Run("sh", "-c", "cc main.c -o app $(ocipkg-pkg-config --static --libs "+name+")").OK()
 	checkAnswer(t, s, "./app", "42")
 }
+
+// Above is only there as a shared library, which needs below when it runs; below is there in both kinds.
+func TestAProjectFallsBackToSharedLibrariesWhereThereAreNoStaticOnes(t *testing.T) {
+	host := registrytest.StartMemory(t).Host
+	producer := program.New(t, program.Options{})
+	const head = "prefix=${pcfiledir}/../..\nDescription: for a test\nVersion: 1.0\nLibs: -L${prefix}/lib "
+	producer.WriteFile("below/lib/pkgconfig/below.pc", head+"-lbelow\nName: below\n", 0o644)
+	producer.WriteFile("above/lib/pkgconfig/above.pc", head+"-labove\nName: above\nRequires.private: below\n", 0o644)
+	producer.WriteFile("below.c", "int below(void) { return 41; }\n", 0o644)
+	producer.WriteFile("above.c", "int below(void);\nint above(void) { return below() + 1; }\n", 0o644)
+	producer.Run("sh", "-ec", `cc -fPIC -c below.c
+ar rcs below/lib/libbelow.a below.o
+cc -fPIC -shared -Wl,-soname,libbelow.so.1 -o below/lib/libbelow.so.1 below.c
+ln -s libbelow.so.1 below/lib/libbelow.so
+ocipkg push below `+host+`/acme/below:1
+cc -fPIC -shared -Wl,-soname,libabove.so -o above/lib/libabove.so above.c below/lib/libbelow.so
+printf '[package]\nname = "above"\n[dependencies]\nbelow = "`+host+`/acme/below:1"\n' >ocipkg.toml
+ocipkg push above `+host+`/acme/above:1`).OK()
+
+	s := linkingUser(t, host, program.Options{})
+	s.WriteFile("main.c", "int printf(const char *, ...);\nint above(void), below(void);\nint main(void) { printf(\"%d\\n\", above() + below() - 41); return 0; }\n", 0o644)
+	s.WriteFile("ocipkg.toml", strings.ReplaceAll("[dependencies]\nabove = \"HOST/acme/above:1\"\nbelow = \"HOST/acme/below:1\"\n", "HOST", host), 0o644)
+	s.Run("ocipkg", "link").Exit(1).Says(`shared = "fallback"`)
+	s.WriteFile("ocipkg.toml", strings.ReplaceAll("[link]\nshared = \"fallback\"\n[dependencies]\nabove = \"HOST/acme/above:1\"\nbelow = \"HOST/acme/below:1\"\n", "HOST", host), 0o644)
+	s.WriteFile("meson.build", "project('app', 'c')\nforeach static : [true, false]\n  executable('app-@0@'.format(static), 'main.c', dependencies: [dependency('above', static: static), dependency('below', static: static)])\nendforeach\n", 0o644)
+	s.WriteFile("CMakeLists.txt", `cmake_minimum_required(VERSION 3.24)
+project(app C)
+find_package(above REQUIRED)
+find_package(below REQUIRED)
+add_executable(target main.c)
+target_link_libraries(target above::above below::below)
+add_executable(variables main.c)
+target_link_libraries(variables ${above_LIBRARIES} ${below_LIBRARIES})
+`, 0o644)
+	s.Run("sh", "-ec", `cc main.c -o link $(ocipkg link)
+cc main.c -o pkg-config $(ocipkg-pkg-config --libs above below)
+meson setup meson
+ninja -C meson
+cmake -S . -B cmake -DCMAKE_PROJECT_TOP_LEVEL_INCLUDES="$(ocipkg cmake-dir)/ocipkg.cmake"
+cmake --build cmake`).OK()
+	for _, path := range []string{"link", "pkg-config", "meson/app-true", "meson/app-false", "cmake/target", "cmake/variables"} {
+		checkAnswer(t, s, "./"+path, "42")
+		if list := needed(t, filepath.Join(s.Dir, path)); !slices.ContainsFunc(list, func(file string) bool { return strings.HasSuffix(file, "libabove.so") }) || slices.Contains(list, "libbelow.so.1") {
+			t.Errorf("%s is linked with %q, want libabove.so alone of both", path, list)
+		}
+	}
+	s.Run("sh", "-ec", "ocipkg bundle dist").OK().Says("dist/libabove.so", "dist/libbelow.so.1")
+}

@@ -227,7 +227,7 @@ func (c *cmakeConfig) chosen(item cps.Item) (cps.Item, error) {
 // when they start, which a RUNPATH would not.
 func (c *cmakeConfig) children(item cps.Item) (children []cps.Item, missing []cps.Missing, err error) {
 	children, missing, err = c.walker(cps.Link).Direct(cps.Link, item)
-	if err != nil || item.Type != cps.Dylib && !c.collector.opts.Shared || !c.collector.shared(cps.Load) {
+	if err != nil || !c.collector.opts.Shared {
 		return children, missing, err
 	}
 	more, _, err := c.walker(cps.Load).Direct(cps.Load, item)
@@ -329,6 +329,9 @@ func (c *cmakeConfig) target(name string, item cps.Item, roots []cps.Root) error
 			c.body.property(name, "IMPORTED_IMPLIB", p.place(a.LinkLocation))
 		} else {
 			c.body.property(name, "IMPORTED_SONAME", soname)
+			if err := c.fallbackDirs(l, item); err != nil {
+				return err
+			}
 			c.body.property(name, "INTERFACE_LINK_OPTIONS", c.dtags())
 		}
 	default:

@@ -54,6 +54,21 @@ func (c *cmakeConfig) linkInterface(item cps.Item) (*cmakeInterface, error) {
 	return in, nil
 }
 
+// fallbackDirs adds, to what links a shared library for want of a static one, where the libraries are that it loads: no target
+// stands for these beside the static ones.
+func (c *cmakeConfig) fallbackDirs(in *cmakeInterface, item cps.Item) error {
+	if !c.collector.opts.Fallback {
+		return nil
+	}
+	loader := newCollector(c.packages, c.collector.opts)
+	loader.of = c.of
+	err := loader.load([]cps.Root{{Package: item.Package, Component: item.Component}})
+	for _, dir := range loader.flags.RPathDirs {
+		in.options = append(in.options, literal("-Wl,-rpath,"+dir))
+	}
+	return err
+}
+
 // answered reports whether a library is that of one of the packages, whose target then stands for it: by -l it could be
 // another copy.
 func answered(library string, packages []cps.Missing) bool {
@@ -116,7 +131,7 @@ func (c *cmakeConfig) inOrder(name string, roots []cps.Root) error {
 
 // oneEntry writes all that is linked as one entry. CMake sees nothing in it that programs have to find when they start.
 func (c *cmakeConfig) oneEntry(flags *Flags, items []Item) string {
-	if c.collector.opts.Shared {
+	if c.collector.shared(cps.Load) {
 		return literal(flags.Shell(LinkArgs))
 	}
 	return c.together(flags.asked(), items)
@@ -330,6 +345,9 @@ func (c *cmakeConfig) flat(roots []cps.Root) (own, all []string, err error) {
 				all = appendMissing(all, c.file(item))
 			}
 		}
+	}
+	if c.collector.opts.Fallback {
+		all = appendPrefixed(all, "-Wl,-rpath,", flags.RPathDirs)
 	}
 	if len(flags.RPathDirs) > 0 && c.dtags() != "" && c.collector.opts.OS != "windows" {
 		all = append(all, c.dtags())
