@@ -107,14 +107,14 @@ func TestAProjectAllowsTheFlagsOfItsPackages(t *testing.T) {
 	if err := os.CopyFS(dir, os.DirFS(tree)); err != nil {
 		t.Fatal(err)
 	}
-	document := `{"name": "a", "cps_version": "0.13.0", "cps_path": "@prefix@", "components": {"a": {"type": "interface", "compile_flags": ["-include", "@prefix@/a.h"]}}}`
+	document := `{"name": "a", "cps_version": "0.13.0", "cps_path": "@prefix@", "components": {"a": {"type": "interface", "compile_flags": ["-imacros", "@prefix@/a.h"]}}}`
 	if err := os.WriteFile(filepath.Join(dir, "a.cps"), []byte(document), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	client, name := inStore(t, dir, "")
 	t.Chdir(tempDir())
-	flag := "-include @prefix@/a.h"
-	for _, project := range []string{"", "[trust]\nallow-flags = [\"-include\", \"-include @prefix@/b.h\"]\n"} {
+	flag := "-imacros @prefix@/a.h"
+	for _, project := range []string{"", "[trust]\nallow-flags = [\"-imacros\", \"-imacros @prefix@/b.h\"]\n"} {
 		if err := os.WriteFile("ocipkg.toml", []byte(project), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -137,7 +137,7 @@ func TestAProjectAllowsTheFlagsOfItsPackages(t *testing.T) {
 		t.Errorf("CMake, allowed by the project: %v", err)
 	}
 	text, err := client.Link(ctx, []string{name}, ocipkg.LinkOptions{})
-	if err != nil || !strings.HasPrefix(text, "-include "+rootOf(t, client, name)+"/a.h") {
+	if err != nil || !strings.HasPrefix(text, "-imacros "+rootOf(t, client, name)+"/a.h") {
 		t.Errorf("allowed by the project: got %s, %v", text, err)
 	}
 }

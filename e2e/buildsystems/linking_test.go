@@ -64,6 +64,14 @@ var madePackages = []made{
 		archives: map[string][]string{"lib/liblacks.a": {"int answer(void) { return 42; }"}},
 		files:    map[string]string{"lib/pkgconfig/lacks.pc": "Libs: -L${libdir} -llacks\nRequires.private: nowhere-to-be-had"},
 	}, {
+		// Without the header, it is not the right answer.
+		name:     "forced",
+		archives: map[string][]string{"lib/libforced.a": {"int forced_answer(void) { return 42; }", "int answer(void) { return 1; }"}},
+		files: map[string]string{
+			"include/forced/forced_config.h": "#define answer forced_answer\n",
+			"lib/pkgconfig/forced.pc":        "Cflags: -include forced_config.h -I${prefix}/include/forced\nLibs: -L${libdir} -lforced",
+		},
+	}, {
 		name: "several",
 		archives: map[string][]string{
 			"lib/liba-3.0.a":    {"int answer(void) { return 1; }"},
@@ -130,7 +138,7 @@ func publishMade(t *testing.T) string {
 func wanted(host string) map[string]string {
 	return map[string]string{
 		"group": host + "/acme/group:1", "whole": host + "/acme/whole:1", "again": host + "/acme/again:1", "circle": host + "/acme/left:1",
-		"needs": host + "/acme/needs:1", "module": host + "/acme/several:1+foo+-3.0", "alias": "foo+-3.0", "listed": "listed",
+		"needs": host + "/acme/needs:1", "forced": host + "/acme/forced:1", "module": host + "/acme/several:1+foo+-3.0", "alias": "foo+-3.0", "listed": "listed",
 	}
 }
 
@@ -229,6 +237,9 @@ target_link_libraries({NAME}-module PRIVATE PkgConfig::pc-{NAME})
 	}
 	for name := range wanted(host) {
 		for _, way := range []string{"target", "variables", "module"} {
+			if name == "forced" && way == "variables" { // which are for the linker alone
+				continue
+			}
 			checkAnswer(t, s, "build/"+name+"-"+way, "42")
 		}
 	}
@@ -278,6 +289,9 @@ func linkByCargo(t *testing.T, host string) {
 	old := strings.Contains(once, "`verbatim` is unstable")
 	for _, flags := range linkers {
 		for name, reference := range wanted(host) {
+			if name == "forced" { // which is for C compilers
+				continue
+			}
 			r := s.Run("env", "RUSTFLAGS="+flags, "PACKAGE="+reference, "cargo", "build", "-q", "--target", target)
 			if old && (name == "group" || name == "again" || name == "circle") {
 				r.Exit(101).Says("`verbatim` is unstable")

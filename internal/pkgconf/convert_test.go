@@ -164,3 +164,23 @@ func TestAPathInADefinitionLeadsIntoThePackageThatHasIt(t *testing.T) {
 		}
 	}
 }
+
+func TestAHeaderThatIsIncludedByItsNameIsThePackagesOwn(t *testing.T) {
+	for _, test := range []struct {
+		flags []string
+		want  string
+	}{
+		{[]string{"-include", "config.h", "-I@prefix@/include", "-I@prefix@/share/x"}, "-include @prefix@/share/x/config.h"},
+		{[]string{"-I@prefix@/share/x", "-include", "sub/config.h"}, "-include @prefix@/share/x/sub/config.h"},
+		{[]string{"-I@prefix@/include", "-include", "config.h"}, "-include config.h"},
+		{[]string{"-I@prefix@/share/x", "-include", "../config.h"}, "-include ../config.h"},
+		{[]string{"-I@prefix@/share/x", "-include", "/etc/config.h"}, "-include /etc/config.h"},
+		{[]string{"-I@prefix@/share/x", "-include", "@prefix@/include/config.h"}, "-include @prefix@/include/config.h"},
+		{[]string{"-I@prefix@/share/x", "-include"}, "-include"},
+	} {
+		static, _ := (&Module{Cflags: test.flags}).Components(libraryTree{})
+		if got := strings.Join(static.CompileFlags.For("c"), " "); got != test.want {
+			t.Errorf("%q: got %s, want %s", test.flags, got, test.want)
+		}
+	}
+}
