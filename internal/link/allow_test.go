@@ -45,7 +45,7 @@ const (
 -load x|-add-plugin x|-mllvm -load=x|-arch|-archx86_64|-cc1|-fsanitize-blacklist=/x|-stdlib=/x|-gsplit-dwarf=x|-wrapper,x`
 	harmlessToLink = `-lm|-l m|-l:libz.a|-L@prefix@/lib|-L @prefix@/lib|-pthread|-framework Foo|-Wl,-rpath,@prefix@/lib|-Wl,-rpath=@prefix@/lib|
 -Wl,-rpath-link,@prefix@/lib|-Wl,--as-needed|-Wl,-z,now|-Wl,-O1|-Wl,--hash-style=gnu|-Wl,-framework,Foo|@prefix@/lib/libz.a|-O2|
--Wl,-O1,--sort-common,--as-needed,-z,relro,-z,now|-Wl,-z,defs|-Wl,--gc-sections|-Wl,--build-id=sha1|-flto=auto|-s|-Wl,-rpath,@prefix@/a,-rpath,@prefix@/b|
+-Wl,-O1,--sort-common,--as-needed,-z,relro,-z,now|-Wl,-z,defs|-Wl,-z,nodlopen|-z nodlopen|-Wl,-Bsymbolic|-Wl,--gc-sections|-Wl,--build-id=sha1|-flto=auto|-s|-Wl,-rpath,@prefix@/a,-rpath,@prefix@/b|
 -Wl,--whole-archive,-la,--no-whole-archive|-Wl,--start-group,@prefix@/lib/liba.a,-lb,--end-group|-Wl,-(,-la,-)|-(|-)|-z now|-Wl,-undefined,dynamic_lookup|
 -Wl,--push-state,--as-needed,-la,--pop-state|-Xlinker -rpath=@prefix@/lib`
 	hostileToLink = `-Wl,-rpath,@prefix@/x,--plugin,y|-Wl,-rpath,/x|-Wl,-rpath,$ORIGIN|-Wl,-rpath,.|-Wl,-rpath,@prefix@/..|-Wl,-rpath,@loader_path|-rpath /x|
