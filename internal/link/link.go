@@ -429,7 +429,13 @@ func (c *collector) compileItem(item cps.Item) error {
 		if err := c.checkCompile(item, args); err != nil {
 			return err
 		}
-		c.flags.addCFlag(p.placeAll(args))
+		args = p.placeAll(args)
+		switch {
+		case args[0] != "-isystem" || len(args) != 2 || !slices.Contains(c.flags.IncludeDirs, args[1]):
+			c.flags.addCFlag(args)
+		case c.opts.Env != "msvc": // which has directories of one kind
+			c.flags.SystemDirs = appendMissing(c.flags.SystemDirs, args[1])
+		}
 	}
 	return nil
 }

@@ -99,6 +99,16 @@ func TestLinkGivesTheFlagsOfTheWholeClosure(t *testing.T) {
 			c.LinkFlags = []string{"-L@prefix@/more", "-Wl,-z,now"}
 			return c
 		}())}, Options{}, `-DA=\"a\ b\" -DB -pthread -isystem /s/z/sys -L/s/z/more -Wl,-z,now`},
+		"directories of the system's kind": {[]*Package{single("z", func() *cps.Component {
+			c := &cps.Component{Type: cps.Interface}
+			c.Includes, c.CompileFlags = cps.All("@prefix@/a", "@prefix@/b", "@prefix@/c"), cps.All("-isystem", "@prefix@/b", "-isystem", "@prefix@/a")
+			return c
+		}())}, Options{}, "-I/s/z/c -isystem /s/z/b -isystem /s/z/a"},
+		"directories of the system's kind, of MSVC": {[]*Package{single("z", func() *cps.Component {
+			c := &cps.Component{Type: cps.Interface}
+			c.Includes, c.CompileFlags = cps.All("@prefix@/a", "@prefix@/b"), cps.All("-isystem", "@prefix@/b")
+			return c
+		}())}, Options{OS: "windows", Env: "msvc"}, "-I/s/z/a -I/s/z/b"},
 		"a library of the package by path": {[]*Package{single("z", func() *cps.Component {
 			c := archive("@prefix@/lib/libz.a")
 			c.LinkLibraries = []string{"@prefix@/lib/libcore.a", "m"}
@@ -487,9 +497,10 @@ func TestPartsAreThoseOfPkgConfig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.CFlags = append(f.CFlags, []string{"-pthread"})
+	f.CFlags, f.SystemDirs = append(f.CFlags, []string{"-pthread"}), []string{"/s/z/include"}
 	for part, want := range map[Part]string{
-		IncludeArgs:  "-I/s/png/include -I/s/z/include",
+		CompileArgs:  "-I/s/png/include -isystem /s/z/include -pthread",
+		IncludeArgs:  "-I/s/png/include -I/s/z/include", // for who takes directories and flags apart
 		OtherCompile: "-pthread",
 		SearchArgs:   "-L/s/png/shared",
 		LibraryArgs:  "-lpng",

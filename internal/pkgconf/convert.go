@@ -120,6 +120,9 @@ func (c *conversion) compile(component *cps.Component, arguments []string) {
 				if !slices.Contains(dirs, dir) {
 					dirs = append(dirs, dir)
 				}
+				if strings.HasPrefix(f.Args[0], "-isystem") { // one of dirs for who knows no more
+					flags = append(flags, "-isystem", dir)
+				}
 			}
 		case Define:
 			c.define(component, f.Value)

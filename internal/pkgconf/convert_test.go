@@ -125,7 +125,7 @@ func TestCompilerFlagsKeepTheirMeaning(t *testing.T) {
 	if got := static.Includes.For("c"); !slices.Equal(got, []string{"/a", "/b"}) {
 		t.Errorf("includes: %q", got)
 	}
-	if got := static.CompileFlags.For("c"); !slices.Equal(got, []string{"-pthread", "-std=c99"}) {
+	if got := static.CompileFlags.For("c"); !slices.Equal(got, []string{"-isystem", "/b", "-pthread", "-std=c99"}) {
 		t.Errorf("flags: %q", got)
 	}
 	d := static.Definitions.For("c")
