@@ -64,6 +64,19 @@ var madePackages = []made{
 		archives: map[string][]string{"lib/liblacks.a": {"int answer(void) { return 42; }"}},
 		files:    map[string]string{"lib/pkgconfig/lacks.pc": "Libs: -L${libdir} -llacks\nRequires.private: nowhere-to-be-had"},
 	}, {
+		// Two modules hold one whole archive, of which a second would define everything again.
+		name: "twice",
+		archives: map[string][]string{
+			"lib/libw.a":     {"int need(void); int w(void) { return need(); }"},
+			"lib/libneed.a":  {"int need(void) { return 21; }"},
+			"lib/libone.a":   {"int w(void); int one(void) { return w(); }"},
+			"lib/libother.a": {"int w(void); int other(void) { return w(); }"},
+		},
+		files: map[string]string{
+			"lib/pkgconfig/one.pc":   "Libs: -L${libdir} -lone -Wl,--whole-archive -lw -Wl,--no-whole-archive -lneed",
+			"lib/pkgconfig/other.pc": "Libs: -L${libdir} -lother -Wl,--whole-archive -lw -Wl,--no-whole-archive -lneed",
+		},
+	}, {
 		// Without the header, it is not the right answer.
 		name:     "forced",
 		archives: map[string][]string{"lib/libforced.a": {"int forced_answer(void) { return 42; }", "int answer(void) { return 1; }"}},
@@ -436,4 +449,32 @@ cmake --build cmake`).OK()
 		}
 	}
 	s.Run("sh", "-ec", "ocipkg bundle dist").OK().Says("dist/libabove.so", "dist/libbelow.so.1")
+}
+
+func TestAWholeArchiveOfTwoTargetsIsLinkedOnce(t *testing.T) {
+	host := publishMade(t)
+	s := linkingUser(t, host, program.Options{})
+	s.WriteFile("main.c", "int printf(const char *, ...);\nint one(void), other(void);\nint main(void) { printf(\"%d\\n\", one() + other()); return 0; }\n", 0o644)
+	s.WriteFile("CMakeLists.txt", `cmake_minimum_required(VERSION 3.24)
+project(app C)
+include(ocipkg)
+ocipkg_add_package(NAME twice IMAGE `+host+`/acme/twice:1)
+foreach(order "twice::one;twice::other" "twice::other;twice::one" "twice::twice" "twice::one;twice::twice")
+  math(EXPR n "${n} + 1")
+  add_executable(app-${n} main.c)
+  target_link_libraries(app-${n} ${order})
+endforeach()
+add_library(inner STATIC inner.c)
+target_link_libraries(inner PUBLIC twice::one)
+add_executable(app-5 main.c)
+target_link_libraries(app-5 inner twice::other)
+`, 0o644)
+	s.WriteFile("inner.c", "int one(void);\nint inner(void) { return one(); }\n", 0o644)
+	s.Run("sh", "-c", `cmake -G Ninja -S . -B build -DCMAKE_MODULE_PATH="$(ocipkg cmake-dir)"`).OK()
+	if r := s.Run("cmake", "--build", "build", "--", "-k", "0"); r.ExitCode != 0 {
+		t.Errorf("%s", r)
+	}
+	for n := 1; n <= 5; n++ {
+		checkAnswer(t, s, fmt.Sprintf("build/app-%d", n), "42")
+	}
 }

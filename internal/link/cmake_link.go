@@ -116,7 +116,7 @@ func (c *cmakeConfig) inOrder(name string, roots []cps.Root) error {
 	if err != nil {
 		return err
 	}
-	entries := []string{c.oneEntry(flags, items)}
+	entries := c.entries(flags, items)
 	for _, s := range flags.System {
 		if s.Link {
 			entries = append(entries, linkOnly(systemTarget(s.Name)))
@@ -127,6 +127,28 @@ func (c *cmakeConfig) inOrder(name string, roots []cps.Root) error {
 	err = c.usage(name, roots)
 	c.body.line("endif()")
 	return err
+}
+
+// entries writes all that is linked as one entry, with the whole archives before it, each in an entry of its own: CMake then
+// links one that several targets have a single time. What they need comes behind them.
+func (c *cmakeConfig) entries(flags *Flags, items []Item) []string {
+	var list []string
+	isWhole := func(l Item) bool { return l.Kind == Whole }
+	for _, l := range items {
+		if isWhole(l) {
+			list = append(list, c.together(nil, []Item{l}))
+		}
+	}
+	rest := *flags
+	rest.Items, items = slices.DeleteFunc(slices.Clone(flags.Items), isWhole), slices.DeleteFunc(slices.Clone(items), isWhole)
+	shared := c.collector.shared(cps.Load)
+	if !shared {
+		rest.LibDirs = flags.asked()
+	}
+	if len(items)+len(rest.LibDirs) == 0 && (!shared || len(rest.RPathDirs) == 0) {
+		return list
+	}
+	return append(list, c.oneEntry(&rest, items))
 }
 
 // oneEntry writes all that is linked as one entry. CMake sees nothing in it that programs have to find when they start.
@@ -317,7 +339,7 @@ func (c *cmakeConfig) flat(roots []cps.Root) (own, all []string, err error) {
 	// A list has nothing that says, as targets do, which libraries need each other.
 	ordered = ordered || slices.ContainsFunc(items, func(l Item) bool { return len(l.Items) > 0 })
 	if ordered {
-		all = append(all, c.oneEntry(flags, items))
+		all = append(all, c.entries(flags, items)...)
 	}
 	leaves(items, func(l *Item) {
 		if l.own && l.Package == c.request.Package.Name {
