@@ -76,7 +76,7 @@ const (
 	CompileArgs       = IncludeArgs | OtherCompile
 	LinkArgs          = SearchArgs | LibraryArgs | OtherLink
 	AllArgs           = CompileArgs | LinkArgs
-	// Repeated has each group as its libraries twice over, for who takes libraries and other flags apart.
+	// Repeated has each group as its libraries over and over, for who takes libraries and other flags apart.
 	Repeated        Part = 1 << 5
 	disableNewDtags      = "-Wl,--disable-new-dtags"
 )

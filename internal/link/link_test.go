@@ -356,12 +356,14 @@ func TestLaterMentionsDoNotReachIntoWhatHoldsLibraries(t *testing.T) {
 		first, then []string
 		want        string
 	}{
-		"a group":          {[]string{"-Wl,--start-group", a, b, "-Wl,--end-group"}, []string{a}, "-Wl,--start-group -la -lb -Wl,--end-group -la"},
-		"a setting":        {[]string{"-Wl,-Bstatic", "-lz", "-Wl,-Bdynamic"}, []string{"-lz"}, "-Wl,-Bstatic -lz -Wl,-Bdynamic -lz"},
-		"repeats":          {[]string{a, b, a}, []string{a}, "-la -lb -la"},
-		"one of many":      {[]string{a, b, "-lm"}, []string{b, "-lm"}, "-la -lb -lm"},
-		"flags":            {[]string{"-pthread", a}, []string{b, "-pthread"}, "-la -lb -pthread"},
-		"a whole archive":  {[]string{"-Wl,--whole-archive", a, "-Wl,--no-whole-archive"}, []string{a}, "-Wl,--whole-archive,/s/p/lib/liba.a,--no-whole-archive -la"},
+		"a group":         {[]string{"-Wl,--start-group", a, b, "-Wl,--end-group"}, []string{a}, "-Wl,--start-group -la -lb -Wl,--end-group -la"},
+		"a setting":       {[]string{"-Wl,-Bstatic", "-lz", "-Wl,-Bdynamic"}, []string{"-lz"}, "-Wl,-Bstatic -lz -Wl,-Bdynamic -lz"},
+		"repeats":         {[]string{a, b, a}, []string{a}, "-la -lb -la"},
+		"one of many":     {[]string{a, b, "-lm"}, []string{b, "-lm"}, "-la -lb -lm"},
+		"flags":           {[]string{"-pthread", a}, []string{b, "-pthread"}, "-la -lb -pthread"},
+		"a whole archive": {[]string{"-Wl,--whole-archive", a, "-Wl,--no-whole-archive"}, []string{a}, "-Wl,--whole-archive,/s/p/lib/liba.a,--no-whole-archive -la"},
+		"a whole archive again": {[]string{"-Wl,--whole-archive", a, "-Wl,--no-whole-archive", "-lm"}, []string{"-Wl,--whole-archive", a, "-Wl,--no-whole-archive"},
+			"-lm -Wl,--whole-archive,/s/p/lib/liba.a,--no-whole-archive"},
 		"a library before": {[]string{"-lz", a}, []string{"-Wl,-Bstatic", "-lz", "-Wl,-Bdynamic"}, "-lz -la -Wl,-Bstatic -lz -Wl,-Bdynamic"},
 	} {
 		first, then := &cps.Component{Type: cps.Interface}, &cps.Component{Type: cps.Interface}
@@ -560,8 +562,11 @@ func TestCargoKeepsWhatItCanOfTheOrder(t *testing.T) {
 		items []string
 		want  string
 	}{
-		"a group":                    {[]string{"-Wl,--start-group", a, b, "-Wl,--end-group"}, "lib=static=a lib=static=b lib=static:+verbatim=liba.a lib=static:+verbatim=libb.a"},
-		"repeats":                    {[]string{a, b, a}, "lib=static=a lib=static=b lib=static:+verbatim=liba.a"},
+		"a group": {[]string{"-Wl,--start-group", a, b, "-Wl,--end-group"}, "lib=static=a lib=static=b lib=static:+verbatim=liba.a lib=static:+verbatim=libb.a"},
+		"repeats": {[]string{a, b, a}, "lib=static=a lib=static=b lib=static:+verbatim=liba.a"},
+		"a group of three": {[]string{"-Wl,--start-group", a, b, "@prefix@/lib/libc1.a", "-Wl,--end-group"},
+			"lib=static=a lib=static=b lib=static=c1 lib=static:+verbatim=liba.a lib=static:+verbatim=libb.a lib=static:+verbatim=libc1.a " +
+				"arg=-Wl,--start-group arg=/s/x/lib/liba.a arg=/s/x/lib/libb.a arg=/s/x/lib/libc1.a arg=-Wl,--end-group"},
 		"a group and again":          {[]string{"-Wl,--start-group", a, b, "-Wl,--end-group", a}, "lib=static=a lib=static=b lib=static:+verbatim=libb.a lib=static:+verbatim=liba.a"},
 		"whole archives":             {[]string{"-Wl,--whole-archive", a, "-Wl,--no-whole-archive", b}, "lib=static:+whole-archive=a lib=static=b"},
 		"a setting for the system's": {[]string{a, "-Wl,-Bstatic", "-lz", "-Wl,-Bdynamic"}, "lib=static=a arg=-Wl,-Bstatic arg=-lz arg=-Wl,-Bdynamic"},
