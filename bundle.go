@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"github.com/ocipkg/ocipkg/internal/bundle"
+	"github.com/ocipkg/ocipkg/internal/errdef"
 	"github.com/ocipkg/ocipkg/internal/link"
 )
 
@@ -23,6 +25,8 @@ type BundleOptions struct {
 // shared libraries that a program linked with the packages of those names needs
 // when it runs: those of the whole closure, each under its own name, with a link
 // of the name that programs ask for (on Windows, a single file of that name).
+// Without names they are the project's [dependencies]. Of what the project links
+// statically where it can, or always, there are no more than are linked then.
 // It gives the paths of all of them, sorted; what is there already and the same
 // is left alone. Packages that are missing are fetched, as by [Client.Link].
 //
@@ -32,7 +36,7 @@ type BundleOptions struct {
 func (c *Client) Bundle(ctx context.Context, dir string, names []string, options BundleOptions) ([]string, error) {
 	done, err := c.bundle(ctx, dir, names, options)
 	if err != nil {
-		return nil, fmt.Errorf("bundle %s into %s: %w", strings.Join(names, " "), dir, err)
+		return nil, fmt.Errorf("bundle %s into %s: %w", joined(names), dir, err)
 	}
 	return done, nil
 }
@@ -44,6 +48,12 @@ func (c *Client) bundle(ctx context.Context, dir string, names []string, options
 	}
 	resolver, err := c.resolver(options.Platform)
 	if err != nil {
+		return nil, err
+	}
+	if _, isAlias := resolver.Project.Dependency(dir); len(names) == 0 && (isAlias || strings.ContainsAny(strings.TrimPrefix(dir, filepath.VolumeName(dir)), ":@")) {
+		return nil, errdef.Errorf(errdef.ErrUsage, "%s is the name of a package: give a directory before it", dir)
+	}
+	if names, err = orDependencies(names, resolver.Project); err != nil {
 		return nil, err
 	}
 	roots, all, err := resolver.Closure(ctx, names)

@@ -67,7 +67,8 @@ func (c *Client) cmake(ctx context.Context, name string, options CMakeOptions) e
 	packages, requests := link.FromNodes(roots, all)
 	o := link.CMakeOptions{Name: options.Name, Exists: isDirectory}
 	o.OS, o.Env, o.AllowFlags = target.OS, target.Env, slices.Concat(options.AllowFlags, resolver.Project.AllowFlags())
-	o.Shared = options.Shared || roots[0].Shared && !options.Static
+	how := sharing(roots[0].Shared, options.Shared, options.Static)
+	o.Shared, o.Fallback = how == project.Shared, how == project.Fallback
 	o.Depends = c.watched(resolver.Project, all)
 	config, version, err := link.CMake(packages, requests[0], o)
 	if err != nil {

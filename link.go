@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -34,8 +35,9 @@ type LinkOptions struct {
 	Format string
 	// Platform is the target, as in [GetOptions].
 	Platform string
-	// Shared links shared libraries in place of static ones.
-	Shared bool
+	// Shared links shared libraries, Static static ones, whatever the project says. With neither, it decides, and static is
+	// the default.
+	Shared, Static bool
 	// OnlyCompile and OnlyLink leave out, in the format for a shell, what is
 	// not for the compiler, or not for the linker.
 	OnlyCompile, OnlyLink bool
@@ -46,14 +48,33 @@ type LinkOptions struct {
 }
 
 // Link says how a build links the packages of those names, in text without a
-// newline at its end. What the store does not have is fetched first; a tag that
-// it has is not looked up again.
+// newline at its end; without names those of the project's [dependencies], all in
+// one. What the store does not have is fetched first; a tag that it has is not
+// looked up again.
 func (c *Client) Link(ctx context.Context, names []string, options LinkOptions) (string, error) {
 	out, err := c.link(ctx, names, options)
 	if err != nil {
-		return "", inLink(strings.Join(names, " "), err)
+		return "", inLink(joined(names), err)
 	}
 	return out, nil
+}
+
+// orDependencies returns names, or the aliases of the project where there are none.
+func orDependencies(names []string, of *project.Project) ([]string, error) {
+	switch {
+	case len(names) > 0:
+		return names, nil
+	case of == nil:
+		return nil, errdef.Errorf(errdef.ErrUsage, "there is no %s here that says what to link: give the name of a package", project.FileName)
+	case len(of.Dependencies) == 0:
+		return nil, errdef.Errorf(errdef.ErrUsage, "%s has no [dependencies]: give the name of a package, or run: ocipkg add NAME", filepath.Join(of.Root, project.FileName))
+	}
+	return slices.Sorted(maps.Keys(of.Dependencies)), nil
+}
+
+// joined names what is linked in an error.
+func joined(names []string) string {
+	return cmp.Or(strings.Join(names, " "), "[dependencies]")
 }
 
 // inLink says of an error what was linked, unless it does so itself: those of package link name the package.
@@ -78,6 +99,9 @@ func (c *Client) link(ctx context.Context, names []string, options LinkOptions) 
 	if err != nil {
 		return "", err
 	}
+	if names, err = orDependencies(names, resolver.Project); err != nil {
+		return "", err
+	}
 	roots, all, err := resolver.Closure(ctx, names)
 	if err != nil {
 		return "", err
@@ -99,8 +123,10 @@ func (c *Client) link(ctx context.Context, names []string, options LinkOptions) 
 	}
 	packages, requests := link.FromNodes(roots, all)
 	opts := link.Options{OS: target.OS, Env: cmp.Or(target.Env, target.Libc), AllowFlags: slices.Concat(options.AllowFlags, resolver.Project.AllowFlags())}
-	// An alias of the project may ask for shared libraries.
-	opts.Shared = options.Shared || !slices.ContainsFunc(roots, func(n resolve.Root) bool { return !n.Shared })
+	for i := range requests {
+		requests[i].Shared = sharing(requests[i].Shared, options.Shared, options.Static)
+	}
+	opts.Shared = !slices.ContainsFunc(requests, func(r link.Request) bool { return r.Shared != project.Shared })
 	flags, err := link.Link(packages, requests, opts)
 	if err != nil {
 		return "", err
@@ -113,6 +139,17 @@ func (c *Client) link(ctx context.Context, names []string, options LinkOptions) 
 		return strings.TrimSpace(string(raw)), err
 	}
 	return render(flags, changed, options)
+}
+
+// sharing returns how a package is linked for which the project says what, and the command line perhaps something else.
+func sharing(what project.Sharing, shared, static bool) project.Sharing {
+	switch {
+	case shared:
+		return project.Shared
+	case static:
+		return project.Static
+	}
+	return what
 }
 
 // linkSystem adds what the system's pkg-config has of the modules that packages require; for a reader of CPS, which looks

@@ -107,14 +107,14 @@ func TestAProjectAllowsTheFlagsOfItsPackages(t *testing.T) {
 	if err := os.CopyFS(dir, os.DirFS(tree)); err != nil {
 		t.Fatal(err)
 	}
-	document := `{"name": "a", "cps_version": "0.13.0", "cps_path": "@prefix@", "components": {"a": {"type": "interface", "compile_flags": ["-include", "@prefix@/a.h"]}}}`
+	document := `{"name": "a", "cps_version": "0.13.0", "cps_path": "@prefix@", "components": {"a": {"type": "interface", "compile_flags": ["-imacros", "@prefix@/a.h"]}}}`
 	if err := os.WriteFile(filepath.Join(dir, "a.cps"), []byte(document), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	client, name := inStore(t, dir, "")
 	t.Chdir(tempDir())
-	flag := "-include @prefix@/a.h"
-	for _, project := range []string{"", "[trust]\nallow-flags = [\"-include\", \"-include @prefix@/b.h\"]\n"} {
+	flag := "-imacros @prefix@/a.h"
+	for _, project := range []string{"", "[trust]\nallow-flags = [\"-imacros\", \"-imacros @prefix@/b.h\"]\n"} {
 		if err := os.WriteFile("ocipkg.toml", []byte(project), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -137,7 +137,7 @@ func TestAProjectAllowsTheFlagsOfItsPackages(t *testing.T) {
 		t.Errorf("CMake, allowed by the project: %v", err)
 	}
 	text, err := client.Link(ctx, []string{name}, ocipkg.LinkOptions{})
-	if err != nil || !strings.HasPrefix(text, "-include "+rootOf(t, client, name)+"/a.h") {
+	if err != nil || !strings.HasPrefix(text, "-imacros "+rootOf(t, client, name)+"/a.h") {
 		t.Errorf("allowed by the project: got %s, %v", text, err)
 	}
 }
@@ -150,4 +150,86 @@ func rootOf(t *testing.T, client *ocipkg.Client, name string) string {
 		t.Fatal(err)
 	}
 	return p.Directory
+}
+
+func TestWithoutNamesTheProjectsDependenciesAreLinkedAndBundled(t *testing.T) {
+	ctx := context.Background()
+	client, name := inStore(t, sharedLibraries(t), "")
+	t.Chdir(tempDir())
+	if _, err := client.Link(ctx, nil, ocipkg.LinkOptions{}); !errors.Is(err, ocipkg.ErrUsage) || !strings.Contains(err.Error(), "ocipkg.toml") {
+		t.Errorf("without a project: %v", err)
+	}
+	writeFile(t, ".", "ocipkg.toml", "")
+	if _, err := client.Bundle(ctx, "lib", nil, ocipkg.BundleOptions{}); !errors.Is(err, ocipkg.ErrUsage) || !strings.Contains(err.Error(), "[dependencies]") {
+		t.Errorf("without dependencies: %v", err)
+	}
+	for shared, want := range map[string]struct{ linked, bundled bool }{
+		"":                      {false, true}, // linked with --shared, perhaps
+		"shared = true":         {true, true},
+		"shared = \"fallback\"": {true, true},
+	} {
+		writeFile(t, ".", "ocipkg.toml", "[link]\n"+shared+"\n[dependencies]\na = \""+name+"\"\n")
+		flags, err := client.Link(ctx, nil, ocipkg.LinkOptions{})
+		if (err == nil && strings.Contains(flags, "-la")) != want.linked || err != nil && !strings.Contains(err.Error(), `shared = "fallback"`) {
+			t.Errorf("%s: linked as %q, %v", shared, flags, err)
+		}
+		files, err := client.Bundle(ctx, tempDir(), nil, ocipkg.BundleOptions{})
+		if (err == nil && len(files) == 3) != want.bundled {
+			t.Errorf("%s: bundled %q, %v", shared, files, err)
+		}
+		if _, err := client.Link(ctx, nil, ocipkg.LinkOptions{Static: true}); err == nil {
+			t.Errorf("%s: linked with --static, of which there is none", shared)
+		}
+		if flags, err := client.Link(ctx, nil, ocipkg.LinkOptions{Shared: true}); err != nil || !strings.Contains(flags, "-la") {
+			t.Errorf("%s, with --shared: %q, %v", shared, flags, err)
+		}
+	}
+	writeFile(t, ".", "ocipkg.toml", "[dependencies]\na = { image = \""+strings.TrimSuffix(name, ":1")+"\", tag = \"1\", shared = false }\n")
+	if files, err := client.Bundle(ctx, tempDir(), nil, ocipkg.BundleOptions{}); err == nil {
+		t.Errorf("of what is linked statically, %q is bundled", files)
+	}
+	for _, forgotten := range []string{"a", name} {
+		if _, err := client.Bundle(ctx, forgotten, nil, ocipkg.BundleOptions{}); !errors.Is(err, ocipkg.ErrUsage) {
+			t.Errorf("into a directory with the name of a package, %s: %v", forgotten, err)
+		}
+	}
+}
+
+func TestALibraryIsFoundByEachNameThatItsPackageHas(t *testing.T) {
+	ctx := context.Background()
+	dir := tempDir()
+	lib := filepath.Join(dir, "lib")
+	writeFile(t, lib, "one.c", "int one(void) { return 0; }\n")
+	writeFile(t, lib, "pkgconfig/one.pc", "prefix=${pcfiledir}/../..\nName: one\nDescription: one\nVersion: 1\nLibs: -L${prefix}/lib -lone16\n")
+	cc(t, lib, "-c", "-fPIC", "one.c")
+	cc(t, lib, "-shared", "-o", "libone16.so", "-Wl,-soname,libone16.so", "one.o")
+	if out, err := exec.Command("ar", "rcs", filepath.Join(lib, "libone16.a"), filepath.Join(lib, "one.o")).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, suffix := range []string{".a", ".so"} {
+		if err := os.Symlink("libone16"+suffix, filepath.Join(lib, "libone"+suffix)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	client, name := inStore(t, dir, "")
+	work := tempDir()
+	writeFile(t, work, "main.c", "int one(void); int main(void) { return one(); }\n")
+	for _, shared := range []bool{false, true} {
+		text, err := client.Link(ctx, []string{name}, ocipkg.LinkOptions{Format: ocipkg.FormatJSON, Shared: shared})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var flags struct{ LibDirs []string }
+		if err := json.Unmarshal([]byte(text), &flags); err != nil || len(flags.LibDirs) != 1 {
+			t.Fatalf("%s: %v", text, err)
+		}
+		cc(t, work, "-o", "app", "main.c", "-L"+flags.LibDirs[0], "-lone")
+		needed, err := exec.Command("readelf", "-d", filepath.Join(work, "app")).Output()
+		if err != nil || strings.Contains(string(needed), "libone16.so") != shared {
+			t.Errorf("shared %v: %v\n%s", shared, err, needed)
+		}
+	}
+	if report, err := client.Fsck(ctx, nil, ocipkg.FsckOptions{}); err != nil || len(report.Damage) > 0 {
+		t.Errorf("%+v, %v", report, err)
+	}
 }

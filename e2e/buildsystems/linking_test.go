@@ -32,6 +32,15 @@ var madePackages = []made{
 		},
 		files: map[string]string{"lib/pkgconfig/group.pc": "Libs: -Wl,--start-group ${libdir}/liba.a ${libdir}/libb.a ${libdir}/libc1.a -Wl,--end-group -lm"},
 	}, {
+		// A linker that goes through them in this order needs three rounds.
+		name: "three",
+		archives: map[string][]string{
+			"lib/liba.a":  {"int c1(void); int answer(void) { return c1(); }", "int a2(void) { return 42; }"},
+			"lib/libb.a":  {"int a2(void); int b1(void) { return a2(); }"},
+			"lib/libc1.a": {"int b1(void); int c1(void) { return b1(); }"},
+		},
+		files: map[string]string{"lib/pkgconfig/three.pc": "Libs: -Wl,--start-group ${libdir}/liba.a ${libdir}/libb.a ${libdir}/libc1.a -Wl,--end-group"},
+	}, {
 		// Nothing but their constructors tells that there are two.
 		name: "whole",
 		archives: map[string][]string{
@@ -63,6 +72,27 @@ var madePackages = []made{
 		name:     "lacks",
 		archives: map[string][]string{"lib/liblacks.a": {"int answer(void) { return 42; }"}},
 		files:    map[string]string{"lib/pkgconfig/lacks.pc": "Libs: -L${libdir} -llacks\nRequires.private: nowhere-to-be-had"},
+	}, {
+		// Two modules hold one whole archive, of which a second would define everything again.
+		name: "twice",
+		archives: map[string][]string{
+			"lib/libw.a":     {"int need(void); int w(void) { return need(); }"},
+			"lib/libneed.a":  {"int need(void) { return 21; }"},
+			"lib/libone.a":   {"int w(void); int one(void) { return w(); }"},
+			"lib/libother.a": {"int w(void); int other(void) { return w(); }"},
+		},
+		files: map[string]string{
+			"lib/pkgconfig/one.pc":   "Libs: -L${libdir} -lone -Wl,--whole-archive -lw -Wl,--no-whole-archive -lneed",
+			"lib/pkgconfig/other.pc": "Libs: -L${libdir} -lother -Wl,--whole-archive -lw -Wl,--no-whole-archive -lneed",
+		},
+	}, {
+		// Without the header, it is not the right answer.
+		name:     "forced",
+		archives: map[string][]string{"lib/libforced.a": {"int forced_answer(void) { return 42; }", "int answer(void) { return 1; }"}},
+		files: map[string]string{
+			"include/forced/forced_config.h": "#define answer forced_answer\n",
+			"lib/pkgconfig/forced.pc":        "Cflags: -include forced_config.h -I${prefix}/include/forced\nLibs: -L${libdir} -lforced",
+		},
 	}, {
 		name: "several",
 		archives: map[string][]string{
@@ -129,8 +159,8 @@ func publishMade(t *testing.T) string {
 // wanted are the names by which programs ask for the packages, by the program's.
 func wanted(host string) map[string]string {
 	return map[string]string{
-		"group": host + "/acme/group:1", "whole": host + "/acme/whole:1", "again": host + "/acme/again:1", "circle": host + "/acme/left:1",
-		"needs": host + "/acme/needs:1", "module": host + "/acme/several:1+foo+-3.0", "alias": "foo+-3.0", "listed": "listed",
+		"group": host + "/acme/group:1", "three": host + "/acme/three:1", "whole": host + "/acme/whole:1", "again": host + "/acme/again:1", "circle": host + "/acme/left:1",
+		"needs": host + "/acme/needs:1", "forced": host + "/acme/forced:1", "module": host + "/acme/several:1+foo+-3.0", "alias": "foo+-3.0", "listed": "listed",
 	}
 }
 
@@ -217,7 +247,11 @@ add_executable({NAME}-target main.c)
 target_link_libraries({NAME}-target PRIVATE {NAME}::{NAME})
 add_executable({NAME}-variables main.c)
 target_link_libraries({NAME}-variables PRIVATE ${{NAME}_LIBRARIES})
-pkg_check_modules(pc-{NAME} REQUIRED IMPORTED_TARGET {REF})
+`)
+		if name == "three" { // CMake has two rounds for what pkg-config says, and no group
+			continue
+		}
+		code += strings.NewReplacer("{NAME}", name, "{REF}", reference).Replace(`pkg_check_modules(pc-{NAME} REQUIRED IMPORTED_TARGET {REF})
 add_executable({NAME}-module main.c)
 target_link_libraries({NAME}-module PRIVATE PkgConfig::pc-{NAME})
 `)
@@ -229,6 +263,9 @@ target_link_libraries({NAME}-module PRIVATE PkgConfig::pc-{NAME})
 	}
 	for name := range wanted(host) {
 		for _, way := range []string{"target", "variables", "module"} {
+			if name == "forced" && way == "variables" || name == "three" && way == "module" { // no compiler's flags; not built
+				continue
+			}
 			checkAnswer(t, s, "build/"+name+"-"+way, "42")
 		}
 	}
@@ -278,8 +315,11 @@ func linkByCargo(t *testing.T, host string) {
 	old := strings.Contains(once, "`verbatim` is unstable")
 	for _, flags := range linkers {
 		for name, reference := range wanted(host) {
+			if name == "forced" { // which is for C compilers
+				continue
+			}
 			r := s.Run("env", "RUSTFLAGS="+flags, "PACKAGE="+reference, "cargo", "build", "-q", "--target", target)
-			if old && (name == "group" || name == "again" || name == "circle") {
+			if old && (name == "group" || name == "three" || name == "again" || name == "circle") {
 				r.Exit(101).Says("`verbatim` is unstable")
 				continue
 			}
@@ -331,4 +371,125 @@ func TestLibrariesForDebuggingAreForDebugBuildsAlone(t *testing.T) {
 			checkAnswer(t, s, "./app", usual)
 		}
 	})
+}
+
+// A package has libx as a shared library alone, beside an archive that needs it; the system has libx.a with another answer.
+func TestAStaticLinkTakesThePackagesSharedLibraryAndNotTheSystemsArchive(t *testing.T) {
+	host := registrytest.StartMemory(t).Host
+	producer := program.New(t, program.Options{})
+	producer.WriteFile("tree/lib/pkgconfig/mixed.pc", "prefix=${pcfiledir}/../..\nName: mixed\nDescription: for a test\nVersion: 1.0\nLibs: -L${prefix}/lib -lmixed -lx\n", 0o644)
+	producer.WriteFile("x.c", "int x(void) { return 42; }\n", 0o644)
+	producer.WriteFile("mixed.c", "int x(void);\nint answer(void) { return x(); }\n", 0o644)
+	producer.Run("sh", "-ec", `cc -fPIC -c mixed.c
+ar rcs tree/lib/libmixed.a mixed.o
+cc -fPIC -shared -Wl,-soname,libx.so.1 -o tree/lib/libx.so.1 x.c
+ln -s libx.so.1 tree/lib/libx.so
+ocipkg push tree `+host+`/acme/mixed:1`).OK()
+
+	s := linkingUser(t, host, program.Options{})
+	s.Env = append(s.Env, "LIBRARY_PATH="+filepath.Join(s.Home, "system"))
+	s.Run("sh", "-ec", "cd "+filepath.Join(s.Home, "system")+"\necho 'int x(void) { return 1; }' >x.c\ncc -fPIC -c x.c\nar rcs libx.a x.o").OK()
+	name := host + "/acme/mixed:1"
+	s.WriteFile("meson.build", "project('app', 'c')\nexecutable('app', 'main.c', dependencies: dependency('"+name+"', static: true))\n", 0o644)
+	s.Run("meson", "setup", "meson").OK()
+	s.Run("ninja", "-C", "meson").OK()
+	checkAnswer(t, s, "meson/app", "42")
+
+	s.WriteFile("CMakeLists.txt", `cmake_minimum_required(VERSION 3.16)
+project(app C)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(mixed REQUIRED IMPORTED_TARGET `+name+`)
+add_executable(target main.c)
+target_link_libraries(target PkgConfig::mixed)
+link_directories(${mixed_STATIC_LIBRARY_DIRS})
+add_executable(variables main.c)
+target_link_libraries(variables ${mixed_STATIC_LIBRARIES})
+add_executable(flags main.c)
+target_link_libraries(flags ${mixed_STATIC_LDFLAGS})
+`, 0o644)
+	s.Run("cmake", "-S", ".", "-B", "cmake").OK()
+	s.Run("cmake", "--build", "cmake").OK()
+	for _, way := range []string{"target", "variables", "flags"} {
+		checkAnswer(t, s, "LD_LIBRARY_PATH=$(ocipkg image-directory "+name+")/lib cmake/"+way, "42")
+	}
+	s.Run("sh", "-c", "cc main.c -o app $(ocipkg-pkg-config --static --libs "+name+")").OK()
+	checkAnswer(t, s, "./app", "42")
+}
+
+// Above is only there as a shared library, which needs below when it runs; below is there in both kinds.
+func TestAProjectFallsBackToSharedLibrariesWhereThereAreNoStaticOnes(t *testing.T) {
+	host := registrytest.StartMemory(t).Host
+	producer := program.New(t, program.Options{})
+	const head = "prefix=${pcfiledir}/../..\nDescription: for a test\nVersion: 1.0\nLibs: -L${prefix}/lib "
+	producer.WriteFile("below/lib/pkgconfig/below.pc", head+"-lbelow\nName: below\n", 0o644)
+	producer.WriteFile("above/lib/pkgconfig/above.pc", head+"-labove\nName: above\nRequires.private: below\n", 0o644)
+	producer.WriteFile("below.c", "int below(void) { return 41; }\n", 0o644)
+	producer.WriteFile("above.c", "int below(void);\nint above(void) { return below() + 1; }\n", 0o644)
+	producer.Run("sh", "-ec", `cc -fPIC -c below.c
+ar rcs below/lib/libbelow.a below.o
+cc -fPIC -shared -Wl,-soname,libbelow.so.1 -o below/lib/libbelow.so.1 below.c
+ln -s libbelow.so.1 below/lib/libbelow.so
+ocipkg push below `+host+`/acme/below:1
+cc -fPIC -shared -Wl,-soname,libabove.so -o above/lib/libabove.so above.c below/lib/libbelow.so
+printf '[package]\nname = "above"\n[dependencies]\nbelow = "`+host+`/acme/below:1"\n' >ocipkg.toml
+ocipkg push above `+host+`/acme/above:1`).OK()
+
+	s := linkingUser(t, host, program.Options{})
+	s.WriteFile("main.c", "int printf(const char *, ...);\nint above(void), below(void);\nint main(void) { printf(\"%d\\n\", above() + below() - 41); return 0; }\n", 0o644)
+	s.WriteFile("ocipkg.toml", strings.ReplaceAll("[dependencies]\nabove = \"HOST/acme/above:1\"\nbelow = \"HOST/acme/below:1\"\n", "HOST", host), 0o644)
+	s.Run("ocipkg", "link").Exit(1).Says(`shared = "fallback"`)
+	s.WriteFile("ocipkg.toml", strings.ReplaceAll("[link]\nshared = \"fallback\"\n[dependencies]\nabove = \"HOST/acme/above:1\"\nbelow = \"HOST/acme/below:1\"\n", "HOST", host), 0o644)
+	s.WriteFile("meson.build", "project('app', 'c')\nforeach static : [true, false]\n  executable('app-@0@'.format(static), 'main.c', dependencies: [dependency('above', static: static), dependency('below', static: static)])\nendforeach\n", 0o644)
+	s.WriteFile("CMakeLists.txt", `cmake_minimum_required(VERSION 3.24)
+project(app C)
+find_package(above REQUIRED)
+find_package(below REQUIRED)
+add_executable(target main.c)
+target_link_libraries(target above::above below::below)
+add_executable(variables main.c)
+target_link_libraries(variables ${above_LIBRARIES} ${below_LIBRARIES})
+`, 0o644)
+	s.Run("sh", "-ec", `cc main.c -o link $(ocipkg link)
+cc main.c -o pkg-config $(ocipkg-pkg-config --libs above below)
+meson setup meson
+ninja -C meson
+cmake -S . -B cmake -DCMAKE_PROJECT_TOP_LEVEL_INCLUDES="$(ocipkg cmake-dir)/ocipkg.cmake"
+cmake --build cmake`).OK()
+	for _, path := range []string{"link", "pkg-config", "meson/app-true", "meson/app-false", "cmake/target", "cmake/variables"} {
+		checkAnswer(t, s, "./"+path, "42")
+		if list := needed(t, filepath.Join(s.Dir, path)); !slices.ContainsFunc(list, func(file string) bool { return strings.HasSuffix(file, "libabove.so") }) || slices.Contains(list, "libbelow.so.1") {
+			t.Errorf("%s is linked with %q, want libabove.so alone of both", path, list)
+		}
+	}
+	s.Run("sh", "-ec", "ocipkg bundle dist").OK().Says("dist/libabove.so", "dist/libbelow.so.1")
+}
+
+func TestAWholeArchiveOfTwoTargetsIsLinkedOnce(t *testing.T) {
+	host := publishMade(t)
+	s := linkingUser(t, host, program.Options{})
+	s.WriteFile("main.c", "int printf(const char *, ...);\nint one(void), other(void);\nint main(void) { printf(\"%d\\n\", one() + other()); return 0; }\n", 0o644)
+	s.WriteFile("CMakeLists.txt", `cmake_minimum_required(VERSION 3.24)
+project(app C)
+include(ocipkg)
+ocipkg_add_package(NAME twice IMAGE `+host+`/acme/twice:1)
+foreach(order "twice::one;twice::other" "twice::other;twice::one" "twice::twice" "twice::one;twice::twice")
+  math(EXPR n "${n} + 1")
+  add_executable(app-${n} main.c)
+  target_link_libraries(app-${n} ${order})
+endforeach()
+add_library(inner STATIC inner.c)
+target_link_libraries(inner PUBLIC twice::one)
+add_executable(app-5 main.c)
+target_link_libraries(app-5 inner twice::other)
+`, 0o644)
+	s.Run("sh", "-c", "cc main.c -o shell $(ocipkg link "+host+"/acme/twice:1)").OK()
+	checkAnswer(t, s, "./shell", "42")
+	s.WriteFile("inner.c", "int one(void);\nint inner(void) { return one(); }\n", 0o644)
+	s.Run("sh", "-c", `cmake -G Ninja -S . -B build -DCMAKE_MODULE_PATH="$(ocipkg cmake-dir)"`).OK()
+	if r := s.Run("cmake", "--build", "build", "--", "-k", "0"); r.ExitCode != 0 {
+		t.Errorf("%s", r)
+	}
+	for n := 1; n <= 5; n++ {
+		checkAnswer(t, s, fmt.Sprintf("build/app-%d", n), "42")
+	}
 }

@@ -42,7 +42,7 @@ func TestTheGuideForGoIsRight(t *testing.T) {
 			staged := s.WriteFile(filepath.Join(s.Temp, fmt.Sprint(i), fmt.Sprint(j)), text, 0o644)
 			script += fmt.Sprintf("mkdir -p %s && cp %s %s\n", filepath.Dir(block.File), staged, block.File)
 		}
-		script += "rm -f built && mv app built && ./built && grep -h pkg-config: png/png.go\n"
+		script += "rm -f built && mv app built && go env CGO_CFLAGS && ./built && grep -h pkg-config: png/png.go\n"
 	}
 	lines := strings.Split(strings.TrimSpace(s.Run("sh", "-c", script).OK().Stdout), "\n")
 	said, directives := map[string]int{}, map[string]int{}
@@ -56,6 +56,9 @@ func TestTheGuideForGoIsRight(t *testing.T) {
 		default:
 			said[line]++
 		}
+	}
+	if said["-O2 -g"] != len(sections) { // C is optimized as it is without us
+		t.Errorf("of %d sections, CGO_CFLAGS is %v", len(sections), said)
 	}
 	if said["libpng 1.6.39"] != len(sections) || len(sections) != 5 {
 		t.Errorf("of %d sections, the programs say %v\n%s", len(sections), said, strings.Join(lines, "\n"))

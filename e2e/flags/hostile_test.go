@@ -68,7 +68,7 @@ var hostile = map[string]attributes{
 	"include-make":       {"includes": []string{"@prefix@/$x;touch MARKER;"}},
 	"include-outside":    {"includes": []string{"/etc"}},
 	"include-dots":       {"compile_flags": []string{"-I@prefix@/../../.."}},
-	"forced-include":     {"compile_flags": []string{"-include", "@prefix@/include/x.h"}},
+	"forced-include":     {"compile_flags": []string{"-include", "@prefix@/include/x.inc"}},
 	"requires-a-file":    {"requires": []string{"evil.pc"}},
 	"requires-an-option": {"requires": []string{"--define-variable=x=y"}},
 	"framework":          {"link_libraries": []string{"-framework x -Wl,-plugin,@prefix@/evil.so"}},

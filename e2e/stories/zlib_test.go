@@ -180,7 +180,7 @@ func testZlibInGo(t *testing.T, c *zlibConsumer) {
 	base := c.Env
 	build := func(output string, shared ...string) string {
 		c.Env = append(slices.Clip(base),
-			"CGO_CFLAGS="+c.link(append(shared, "--format", "shell", "--cflags")...),
+			"CGO_CPPFLAGS="+c.link(append(shared, "--format", "shell", "--cflags")...),
 			"CGO_LDFLAGS="+c.link(append(shared, "--format", "shell", "--libs")...))
 		r := c.Run("go", "build", "-o", output, "-ldflags", "-linkmode=external -extldflags=-Wl,--trace", ".").OK()
 		return r.Stdout + r.Stderr

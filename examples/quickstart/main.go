@@ -39,7 +39,7 @@ ocipkg get $REGISTRY/demo/crc32:1.0
 ocipkg list
 
 # Linked into a Go program, which runs
-export CGO_CFLAGS="$(ocipkg link --cflags $REGISTRY/demo/crc32:1.0)"
+export CGO_CPPFLAGS="$(ocipkg link --cflags $REGISTRY/demo/crc32:1.0)"
 export CGO_LDFLAGS="$(ocipkg link --libs $REGISTRY/demo/crc32:1.0)"
 go build -C sum -o ../crc32sum
 ./crc32sum 123456789

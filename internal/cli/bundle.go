@@ -11,14 +11,14 @@ import (
 func (a *app) bundleCommand() *cobra.Command {
 	var options ocipkg.BundleOptions
 	cmd := &cobra.Command{
-		Use:   "bundle DIR NAME…",
+		Use:   "bundle DIR [NAME…]",
 		Short: "Copy the shared libraries that a program needs beside it",
 		Long: `Copy into DIR the shared libraries that a program linked with these packages
 needs when it runs: those of the whole closure, with the names that programs ask
-for. Link the program so that it looks there, such as with -Wl,-rpath,'$ORIGIN'.
+for. Without names, the packages are all [dependencies] of ocipkg.toml. Link the program so that it looks there, such as with -Wl,-rpath,'$ORIGIN'.
 What the store does not have is fetched. The paths are printed.`,
 		Example: "  ocipkg bundle dist/lib ghcr.io/acme/libpng:1.6",
-		Args:    usage(cobra.MinimumNArgs(2)),
+		Args:    usage(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			client := a.client()
 			defer client.Close()

@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -12,12 +14,16 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ocipkg/ocipkg"
 	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/link"
+	"github.com/ocipkg/ocipkg/internal/pkgconf"
 	"github.com/ocipkg/ocipkg/internal/project"
 )
 
 func (a *app) envCommand() *cobra.Command {
 	var shell string
+	var flags bool
 	cmd := &cobra.Command{
 		Use:   "env",
 		Short: "Print what makes a shell's builds use ocipkg",
@@ -25,8 +31,13 @@ func (a *app) envCommand() *cobra.Command {
 PKG_CONFIG, the program ocipkg-pkg-config; OCIPKG, this program; and, where there
 is an ocipkg.toml, OCIPKG_PROJECT, its directory. A PKG_CONFIG that the shell has
 becomes OCIPKG_REAL_PKG_CONFIG, which answers for the system's packages, and
-CGO_LDFLAGS_ALLOW lets the go command link whole archives. In a Go module that has both programs as tools, run it as: go tool ocipkg env.`,
-		Example: "  eval $(ocipkg env)\n  ocipkg env --shell fish | source\n  ocipkg env --shell powershell | Invoke-Expression",
+CGO_LDFLAGS_ALLOW lets the go command link whole archives. In a Go module that has both programs as tools, run it as: go tool ocipkg env.
+
+With --flags, also what links all [dependencies] of ocipkg.toml into a project that
+asks no pkg-config: CPPFLAGS, LDFLAGS, LIBS and LDLIBS for make and configure,
+CGO_CPPFLAGS and CGO_LDFLAGS for Go, behind what the shell has in them. What an
+earlier evaluation added is replaced.`,
+		Example: "  eval $(ocipkg env)\n  eval $(ocipkg env --flags) && ./configure && make\n  ocipkg env --shell fish | source\n  ocipkg env --shell powershell | Invoke-Expression",
 		Args:    usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			syntax, ok := shells[shell]
@@ -37,6 +48,17 @@ CGO_LDFLAGS_ALLOW lets the go command link whole archives. In a Go module that h
 			if err != nil {
 				return fmt.Errorf("find the programs for a build: %w", err)
 			}
+			if flags {
+				client := a.client()
+				defer client.Close()
+				text, err := client.Link(cmd.Context(), nil, ocipkg.LinkOptions{Format: ocipkg.FormatJSON})
+				if err == nil {
+					err = variables.addFlags([]byte(text))
+				}
+				if err != nil {
+					return err
+				}
+			}
 			if a.json {
 				return a.resultJSON(cmd, variables)
 			}
@@ -44,6 +66,7 @@ CGO_LDFLAGS_ALLOW lets the go command link whole archives. In a Go module that h
 		},
 	}
 	cmd.Flags().StringVar(&shell, "shell", defaultShell(), "the `sh, fish or powershell` to write for")
+	cmd.Flags().BoolVar(&flags, "flags", false, "print also the flags that link all [dependencies]")
 	a.addJSON(cmd)
 	return cmd
 }
@@ -57,6 +80,88 @@ type variables struct {
 	Real string `json:"OCIPKG_REAL_PKG_CONFIG,omitempty"`
 	// Allow are linker flags that cmd/go takes from pkg-config, as a regular expression.
 	Allow string `json:"CGO_LDFLAGS_ALLOW,omitempty"`
+
+	// What links the project's dependencies: all of it empty where that is not asked for.
+	CPPFlags    string `json:"CPPFLAGS,omitempty"`
+	LDFlags     string `json:"LDFLAGS,omitempty"`
+	Libs        string `json:"LIBS,omitempty"`   // as configure calls it
+	LDLibs      string `json:"LDLIBS,omitempty"` // as make does
+	CgoCPPFlags string `json:"CGO_CPPFLAGS,omitempty"`
+	CgoLDFlags  string `json:"CGO_LDFLAGS,omitempty"`
+	// The part of these that is ours, by which the next evaluation knows it.
+	OwnCPPFlags string `json:"OCIPKG_CPPFLAGS,omitempty"`
+	OwnLDFlags  string `json:"OCIPKG_LDFLAGS,omitempty"`
+	OwnLibs     string `json:"OCIPKG_LIBS,omitempty"`
+}
+
+// addFlags adds what the packages give, as [ocipkg.FormatJSON] has it, to what the shell has. No variable is touched that has
+// a default of its own which it would take the place of: what the compiler is told stands in CPPFLAGS and CGO_CPPFLAGS, and Go's
+// default of CGO_LDFLAGS is kept.
+func (v *variables) addFlags(text []byte) error {
+	var linked struct{ Cflags, Libs []string }
+	if err := json.Unmarshal(text, &linked); err != nil {
+		return err
+	}
+	isDirectory := func(arg string) bool { // one to search, now or when the program runs; they come first
+		return strings.HasPrefix(arg, "-L") || strings.HasPrefix(arg, "-Wl,-rpath,") || arg == "-Wl,--disable-new-dtags"
+	}
+	n := 0
+	for n < len(linked.Libs) && isDirectory(linked.Libs[n]) {
+		n++
+	}
+	v.OwnCPPFlags, v.OwnLDFlags, v.OwnLibs = quoted(linked.Cflags), quoted(linked.Libs[:n]), quoted(linked.Libs[n:])
+	v.CPPFlags = behind("CPPFLAGS", "", os.Getenv("OCIPKG_CPPFLAGS"), v.OwnCPPFlags)
+	v.LDFlags = behind("LDFLAGS", "", os.Getenv("OCIPKG_LDFLAGS"), v.OwnLDFlags)
+	v.Libs = behind("LIBS", "", os.Getenv("OCIPKG_LIBS"), v.OwnLibs)
+	v.LDLibs = behind("LDLIBS", "", os.Getenv("OCIPKG_LIBS"), v.OwnLibs)
+	forGo := func(name, standard string, before, now string) (string, error) {
+		was, _ := quotedForGo(before)
+		own, err := quotedForGo(now)
+		return behind(name, standard, was, own), err
+	}
+	var err error
+	if v.CgoCPPFlags, err = forGo("CGO_CPPFLAGS", "", os.Getenv("OCIPKG_CPPFLAGS"), v.OwnCPPFlags); err != nil {
+		return err
+	}
+	v.CgoLDFlags, err = forGo("CGO_LDFLAGS", "-O2 -g", os.Getenv("OCIPKG_LDFLAGS")+" "+os.Getenv("OCIPKG_LIBS"), v.OwnLDFlags+" "+v.OwnLibs)
+	return err
+}
+
+// behind returns what the shell has in a variable, without what was added before, or else the default, with own behind it.
+func behind(name, standard, before, own string) string {
+	set := os.Getenv(name)
+	if before != "" {
+		set = strings.Replace(" "+set+" ", " "+before+" ", " ", 1)
+	}
+	return strings.TrimSpace(cmp.Or(strings.TrimSpace(set), standard) + " " + own)
+}
+
+func quoted(args []string) string {
+	var list []string
+	for _, arg := range args {
+		list = append(list, link.Quote(arg))
+	}
+	return strings.Join(list, " ")
+}
+
+// quotedForGo writes flags that are quoted for a shell as the go command reads them, which knows quotes and no backslash.
+func quotedForGo(flags string) (string, error) {
+	args, err := pkgconf.Split(flags)
+	if err != nil {
+		return "", err
+	}
+	for i, arg := range args {
+		switch {
+		case !strings.ContainsAny(arg, " \t'\""):
+		case !strings.Contains(arg, "'"):
+			args[i] = "'" + arg + "'"
+		case !strings.Contains(arg, `"`):
+			args[i] = `"` + arg + `"`
+		default:
+			return "", errdef.Errorf(errdef.ErrUsage, "the go command takes no flag with both quotes in it, such as %s: link without --flags", arg)
+		}
+	}
+	return strings.Join(args, " "), nil
 }
 
 // wholeArchives is what ocipkg-pkg-config gives for archives of which every member is linked, as a regular expression. cmd/go
@@ -75,6 +180,18 @@ func (v variables) each(do func(name, value string)) {
 	if v.Allow != "" {
 		do("CGO_LDFLAGS_ALLOW", v.Allow)
 	}
+	if v.CgoLDFlags == "" {
+		return
+	}
+	do("CPPFLAGS", v.CPPFlags)
+	do("LDFLAGS", v.LDFlags)
+	do("LIBS", v.Libs)
+	do("LDLIBS", v.LDLibs)
+	do("CGO_CPPFLAGS", v.CgoCPPFlags)
+	do("CGO_LDFLAGS", v.CgoLDFlags)
+	do("OCIPKG_CPPFLAGS", v.OwnCPPFlags)
+	do("OCIPKG_LDFLAGS", v.OwnLDFlags)
+	do("OCIPKG_LIBS", v.OwnLibs)
 }
 
 func defaultShell() string {

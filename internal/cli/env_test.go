@@ -153,3 +153,49 @@ func TestTheGoCommandIsToldToTakeWholeArchivesAndNothingElse(t *testing.T) {
 		t.Errorf("the second time it is %s", again)
 	}
 }
+
+func TestFlagsComeBehindWhatTheShellHasAndReplaceThoseOfBefore(t *testing.T) {
+	const one = `{"cflags": ["-I/s/one/include", "-DA=\"x y\""], "libs": ["-L/s/one/lib", "-Wl,--disable-new-dtags", "-Wl,-rpath,/s/a b", "-lone", "-L/odd"]}`
+	const two = `{"cflags": [], "libs": ["-L/s/two/lib", "-ltwo"]}`
+	names := []string{"CPPFLAGS", "LDFLAGS", "LIBS", "LDLIBS", "CGO_CPPFLAGS", "CGO_LDFLAGS", "OCIPKG_CPPFLAGS", "OCIPKG_LDFLAGS", "OCIPKG_LIBS"}
+	for _, name := range names {
+		t.Setenv(name, "")
+	}
+	t.Setenv("CPPFLAGS", "-DUSER")
+	t.Setenv("LIBS", "-luser")
+	for _, step := range []struct {
+		linked string
+		want   map[string]string
+	}{
+		{one, map[string]string{
+			"CPPFLAGS": `-DUSER -I/s/one/include -DA=\"x\ y\"`, "LDFLAGS": `-L/s/one/lib -Wl,--disable-new-dtags -Wl,-rpath,/s/a\ b`,
+			"LIBS": "-luser -lone -L/odd", "LDLIBS": "-lone -L/odd",
+			"CGO_CPPFLAGS": `-I/s/one/include '-DA="x y"'`, "CGO_LDFLAGS": `-O2 -g -L/s/one/lib -Wl,--disable-new-dtags '-Wl,-rpath,/s/a b' -lone -L/odd`,
+		}},
+		{two, map[string]string{
+			"CPPFLAGS": "-DUSER", "LDFLAGS": "-L/s/two/lib", "LIBS": "-lmore -luser -ltwo", "LDLIBS": "-ltwo", "CGO_CPPFLAGS": "", "CGO_LDFLAGS": "-O2 -g -L/s/two/lib -ltwo",
+		}},
+	} {
+		for range 2 { // the second time it is all the same
+			var v variables
+			if err := v.addFlags([]byte(step.linked)); err != nil {
+				t.Fatal(err)
+			}
+			got := map[string]string{}
+			v.each(func(name, value string) {
+				t.Setenv(name, value)
+				got[name] = value
+			})
+			for name, want := range step.want {
+				if value, ok := got[name]; value != want || !ok {
+					t.Errorf("%s: got %q (set: %v), want %q", name, value, ok, want)
+				}
+			}
+		}
+		t.Setenv("LIBS", "-lmore "+os.Getenv("LIBS")) // by the user, meanwhile
+	}
+	var v variables
+	if err := v.addFlags([]byte(`{"cflags": ["-DA=\"'\""]}`)); err == nil {
+		t.Errorf("a flag that Go has no quotes for: got %q", v.CgoCPPFlags)
+	}
+}

@@ -171,13 +171,13 @@ func (a *app) imageDirectoryCommand() *cobra.Command {
 func (a *app) linkCommand() *cobra.Command {
 	var options ocipkg.LinkOptions
 	cmd := &cobra.Command{
-		Use:   "link NAME…",
+		Use:   "link [NAME…]",
 		Short: "Print what a build needs to link packages",
 		Long: `Print what a build needs to link packages: arguments for a compiler, directives for
-cargo, or everything as JSON. Static libraries are linked unless --shared is
-given. What the store does not have is fetched.`,
+cargo, or everything as JSON; without names, all [dependencies] of ocipkg.toml.
+Static libraries are linked unless --shared is given or ocipkg.toml says it.
+What the store does not have is fetched.`,
 		Example: "  cc main.c $(ocipkg link ghcr.io/acme/zstd:1.5)",
-		Args:    usage(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			client := a.client()
 			defer client.Close()
@@ -191,9 +191,11 @@ given. What the store does not have is fetched.`,
 	flags := cmd.Flags()
 	flags.StringVar(&options.Format, "format", ocipkg.FormatShell, "`FORMAT` of what is printed: shell, cargo, json or cps")
 	flags.BoolVar(&options.Shared, "shared", false, "link shared libraries")
+	flags.BoolVar(&options.Static, "static", false, "link static libraries, whatever ocipkg.toml says")
 	flags.BoolVar(&options.OnlyCompile, "cflags", false, "with the format shell: only what the compiler needs")
 	flags.BoolVar(&options.OnlyLink, "libs", false, "with the format shell: only what the linker needs")
 	flags.StringArrayVar(&options.AllowFlags, "allow-flag", nil, "let packages ask for this very `FLAG`, which is not known to be harmless")
+	cmd.MarkFlagsMutuallyExclusive("shared", "static")
 	addPlatform(cmd, &options.Platform)
 	return cmd
 }

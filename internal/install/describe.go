@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 
@@ -217,7 +218,9 @@ func ReadContents(from *store.Store, of string) (*Contents, error) {
 // viewLinks returns the links in the directories static/ and shared/: both when a
 // package has libraries of both kinds, and shared/ alone when a shared library is
 // not in its directory under all the names by which linkers and programs ask for
-// it.
+// it. Beside what the document names they have the other libraries of their kind in
+// the same directories, such as libpng.a, a link to libpng16.a: builds of others ask
+// for these, and would get the system's.
 func viewLinks(document *cps.Package, files []layer.File) (static, shared []cps.ViewEntry) {
 	tree := layer.FS(files)
 	missing := func(name string) bool {
@@ -235,14 +238,43 @@ func viewLinks(document *cps.Package, files []layer.File) (static, shared []cps.
 	static, shared = slices.DeleteFunc(static, unknown), slices.DeleteFunc(shared, unknown)
 	switch {
 	case both:
-		return static, shared
+		return withOthers(tree, static, cps.Archive), withOthers(tree, shared, cps.Dylib)
 	case slices.ContainsFunc(shared, func(l cps.ViewEntry) bool {
 		beside := path.Join(path.Dir(l.Target), l.Name)
 		return missing(beside) || beside != l.Target && another(beside, l.Target)
 	}):
-		return nil, shared
+		return nil, withOthers(tree, shared, cps.Dylib)
 	}
 	return nil, nil
+}
+
+// withOthers adds the libraries of a kind that are in the directories of links. Those for debugging are found only by who
+// is told of them.
+func withOthers(tree fs.FS, links []cps.ViewEntry, kind string) []cps.ViewEntry {
+	names := map[string]bool{}
+	for _, l := range links {
+		names[l.Name] = true
+	}
+	for _, l := range links[:len(links):len(links)] {
+		dir := path.Dir(l.Target)
+		if dir == "debug" || strings.HasPrefix(dir, "debug/") {
+			continue
+		}
+		files, _ := fs.ReadDir(tree, dir) // which has a file of the package
+		for _, f := range files {
+			name := f.Name()
+			archive := strings.HasSuffix(name, ".a") && !strings.HasSuffix(name, ".dll.a")
+			dylib := strings.HasSuffix(name, ".so") || strings.Contains(name, ".so.") || strings.HasSuffix(name, ".dylib")
+			if names[name] || !strings.HasPrefix(name, "lib") || (kind == cps.Archive) != archive || (kind == cps.Dylib) != dylib {
+				continue
+			}
+			if info, err := fs.Stat(tree, path.Join(dir, name)); err == nil && info.Mode().IsRegular() {
+				names[name] = true
+				links = append(links, cps.ViewEntry{Name: name, Target: path.Join(dir, name)})
+			}
+		}
+	}
+	return links
 }
 
 // makeViews makes the directories of [viewLinks] for a package, and notes which:

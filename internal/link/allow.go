@@ -43,6 +43,7 @@ const (
 	definition       // NAME or NAME=TEXT
 	directory        // one of the package
 	searched         // such a directory, in a list with colons between
+	header           // a header of the package, by its path
 )
 
 func (v value) fits(text string) bool {
@@ -66,6 +67,8 @@ func (v value) fits(text string) bool {
 		return strings.HasPrefix(text, cps.PrefixMarker) && inside(text)
 	case searched: // what stands behind a colon would be a directory of its own, and nothing the working directory
 		return directory.fits(text) && !strings.Contains(text, ":")
+	case header:
+		return directory.fits(text) && slices.Contains([]string{".h", ".hh", ".hpp", ".hxx"}, path.Ext(text))
 	}
 	return false
 }
@@ -95,6 +98,7 @@ var compileFlags = allowlist{
 	macro:      {"-U"},
 	definition: {"-D"},
 	directory:  {"-I", "-F", "-isystem"},
+	header:     {"-include"},
 }
 
 // linkFlags has the linker's options one by one: those that stand in one argument are each looked up.
@@ -146,10 +150,10 @@ var (
 )
 
 // apart are the flags whose value may also be the next argument.
-var apart = []string{"-D", "-U", "-I", "-F", "-l", "-L", "-isystem", "-arch", "-framework"}
+var apart = []string{"-D", "-U", "-I", "-F", "-l", "-L", "-isystem", "-arch", "-framework", "-include"}
 
 // alone are those of them whose value must be.
-var alone = []string{"-arch", "-framework"}
+var alone = []string{"-arch", "-framework", "-include"}
 
 // takesArgument says whether the next argument belongs to the flag, also for flags that are not allowed: so that an error
 // names them whole, and what they hide is not taken for a flag of its own.

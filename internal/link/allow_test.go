@@ -31,12 +31,12 @@ func asks(t *testing.T, opts Options, set func(a *cps.Attributes)) error {
 // Lines of flags, each with its arguments behind blanks.
 const (
 	harmlessToCompile = `-pthread|-std=c11|-std=gnu++20|-DX|-DX=a-b|-DX="a;b(c)"|-DX=a-@b c|-I@prefix@/a b|-DX=@x|-D X=1|-UX|-U X|-I@prefix@/include|-I @prefix@|
--isystem @prefix@/x|-isystem@prefix@/x|-F@prefix@/x|-fPIC|-Wno-x|-Werror=format|-O|-O2|-Ofast|-msse4.2|-mavx|-march=native|
+-isystem @prefix@/x|-isystem@prefix@/x|-F@prefix@/x|-include @prefix@/include/x.h|-include @prefix@/x/y.hpp|-fPIC|-Wno-x|-Werror=format|-O|-O2|-Ofast|-msse4.2|-mavx|-march=native|
 -fsanitize=address,undefined|-arch arm64|-mfpmath=sse|-flto=auto|-ffat-lto-objects|-fstack-protector-strong|-fcf-protection=full|-pipe|
 -fwrapv|-ffunction-sections|-Wp,-D_FORTIFY_SOURCE=2|-ffile-prefix-map=/build/x=.|-mbranch-protection=standard`
 	hostileToCompile = `-fplugin=x.so|-fplugin=@prefix@/x.so|-fplugin-arg-x-y=z|-B/x|-B @prefix@|-B@prefix@/bin|-wrapper gdb|-specs=x|--specs=x|
 -specs x|@file|@prefix@|@prefix@/file|-I@file|-I @file|-D-x|-D @file|-D1=x|-DX(y)=z|-Wl,--plugin|-Wa,x|-Wp,-MD,x|-Xclang -load|-Xclang -fplugin=x|
--Xpreprocessor -include|-Xassembler x|-I|-include /etc/x|-include @prefix@/include/x.h|-imacros x|x.so|x.c|@prefix@/lib/libz.a|-isystem -B|
+-Xpreprocessor -include|-Xassembler x|-I|-include /etc/x|-include x.h|-include @prefix@/include/x.c|-include @prefix@/../x.h|-include@prefix@/include/x.h|-imacros x|x.so|x.c|@prefix@/lib/libz.a|-isystem -B|
 -isystem /usr/include/evil|-isystem/usr/include/evil|-I/usr/include|-I.|-Ix|-I@prefix@/../x|-I@prefix@x|-I@prefix@/x/../../y|
 -I@prefix@/..\x|-I\\server\x|-IC:/x|-F/x|-idirafter /x|-iquote /x|-iprefix x|-isysroot /x|--sysroot=/x|-fuse-ld=x|-o /x|-ox|-x c++|-x|-xc|
 -save-temps|-MF /x|-MF/x|-dumpdir x|-v|-S|-E|-c|-T x|-O=x|-O/x|-W -B|-std=c11 -B|-fprofile-use=/x|-fprofile-generate|
@@ -45,7 +45,7 @@ const (
 -load x|-add-plugin x|-mllvm -load=x|-arch|-archx86_64|-cc1|-fsanitize-blacklist=/x|-stdlib=/x|-gsplit-dwarf=x|-wrapper,x`
 	harmlessToLink = `-lm|-l m|-l:libz.a|-L@prefix@/lib|-L @prefix@/lib|-pthread|-framework Foo|-Wl,-rpath,@prefix@/lib|-Wl,-rpath=@prefix@/lib|
 -Wl,-rpath-link,@prefix@/lib|-Wl,--as-needed|-Wl,-z,now|-Wl,-O1|-Wl,--hash-style=gnu|-Wl,-framework,Foo|@prefix@/lib/libz.a|-O2|
--Wl,-O1,--sort-common,--as-needed,-z,relro,-z,now|-Wl,-z,defs|-Wl,--gc-sections|-Wl,--build-id=sha1|-flto=auto|-s|-Wl,-rpath,@prefix@/a,-rpath,@prefix@/b|
+-Wl,-O1,--sort-common,--as-needed,-z,relro,-z,now|-Wl,-z,defs|-Wl,-z,nodlopen|-z nodlopen|-Wl,-Bsymbolic|-Wl,--gc-sections|-Wl,--build-id=sha1|-flto=auto|-s|-Wl,-rpath,@prefix@/a,-rpath,@prefix@/b|
 -Wl,--whole-archive,-la,--no-whole-archive|-Wl,--start-group,@prefix@/lib/liba.a,-lb,--end-group|-Wl,-(,-la,-)|-(|-)|-z now|-Wl,-undefined,dynamic_lookup|
 -Wl,--push-state,--as-needed,-la,--pop-state|-Xlinker -rpath=@prefix@/lib`
 	hostileToLink = `-Wl,-rpath,@prefix@/x,--plugin,y|-Wl,-rpath,/x|-Wl,-rpath,$ORIGIN|-Wl,-rpath,.|-Wl,-rpath,@prefix@/..|-Wl,-rpath,@loader_path|-rpath /x|
@@ -129,7 +129,7 @@ func TestAFlagIsAllowedToTheLetter(t *testing.T) {
 	for flag, others := range map[string][]string{
 		"-fplugin=@prefix@/a.so":        {"-fplugin=@prefix@/b.so", "-fplugin=@prefix@/a.so.evil", "-fplugin=", "-fplugin"},
 		"-Xclang -fcolor-diagnostics":   {"-Xclang -load", "-Xclang", "-fcolor-diagnosticsx"},
-		"-include @prefix@/include/a.h": {"-include /etc/passwd", "-include"},
+		"-imacros @prefix@/include/a.h": {"-imacros /etc/passwd", "-imacros"},
 		"-Wl,--wrap=x":                  {"-Wl,--wrap=y", "-Wl,--wrap=x,-plugin,y"},
 		"-I/opt/x":                      {"-I/opt/x/y", "-I/opt", "-I /opt/x"},
 	} {
@@ -159,9 +159,9 @@ func TestAFlagIsAllowedToTheLetter(t *testing.T) {
 }
 
 func TestAnErrorSaysHowAFlagIsAllowed(t *testing.T) {
-	err := asks(t, Options{}, func(a *cps.Attributes) { a.CompileFlags = cps.All("-include", `@prefix@/it's "x".h`) })
-	want := `link x: its component "x" asks for "-include @prefix@/it's \"x\".h", which is not on the list of harmless flags with paths in the package: ` +
-		`if you trust the package, allow it with --allow-flag='-include @prefix@/it'\''s "x".h', or in ocipkg.toml with allow-flags = ["-include @prefix@/it's \"x\".h"] under [trust]`
+	err := asks(t, Options{}, func(a *cps.Attributes) { a.CompileFlags = cps.All("-imacros", `@prefix@/it's "x".h`) })
+	want := `link x: its component "x" asks for "-imacros @prefix@/it's \"x\".h", which is not on the list of harmless flags with paths in the package: ` +
+		`if you trust the package, allow it with --allow-flag='-imacros @prefix@/it'\''s "x".h', or in ocipkg.toml with allow-flags = ["-imacros @prefix@/it's \"x\".h"] under [trust]`
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}

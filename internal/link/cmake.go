@@ -329,6 +329,9 @@ func (c *cmakeConfig) target(name string, item cps.Item, roots []cps.Root) error
 			c.body.property(name, "IMPORTED_IMPLIB", p.place(a.LinkLocation))
 		} else {
 			c.body.property(name, "IMPORTED_SONAME", soname)
+			if err := c.fallbackDirs(l, item); err != nil {
+				return err
+			}
 			c.body.property(name, "INTERFACE_LINK_OPTIONS", c.dtags())
 		}
 	default:

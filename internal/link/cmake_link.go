@@ -54,6 +54,21 @@ func (c *cmakeConfig) linkInterface(item cps.Item) (*cmakeInterface, error) {
 	return in, nil
 }
 
+// fallbackDirs adds, to what links a shared library for want of a static one, where the libraries are that it loads: no target
+// stands for these beside the static ones.
+func (c *cmakeConfig) fallbackDirs(in *cmakeInterface, item cps.Item) error {
+	if !c.collector.opts.Fallback {
+		return nil
+	}
+	loader := newCollector(c.packages, c.collector.opts)
+	loader.of = c.of
+	err := loader.load([]cps.Root{{Package: item.Package, Component: item.Component}})
+	for _, dir := range loader.flags.RPathDirs {
+		in.options = append(in.options, literal("-Wl,-rpath,"+dir))
+	}
+	return err
+}
+
 // answered reports whether a library is that of one of the packages, whose target then stands for it: by -l it could be
 // another copy.
 func answered(library string, packages []cps.Missing) bool {
@@ -101,7 +116,7 @@ func (c *cmakeConfig) inOrder(name string, roots []cps.Root) error {
 	if err != nil {
 		return err
 	}
-	entries := []string{c.oneEntry(flags, items)}
+	entries := c.entries(flags, items)
 	for _, s := range flags.System {
 		if s.Link {
 			entries = append(entries, linkOnly(systemTarget(s.Name)))
@@ -114,9 +129,31 @@ func (c *cmakeConfig) inOrder(name string, roots []cps.Root) error {
 	return err
 }
 
+// entries writes all that is linked as one entry, with the whole archives before it, each in an entry of its own: CMake then
+// links one that several targets have a single time. What they need comes behind them.
+func (c *cmakeConfig) entries(flags *Flags, items []Item) []string {
+	var list []string
+	isWhole := func(l Item) bool { return l.Kind == Whole }
+	for _, l := range items {
+		if isWhole(l) {
+			list = append(list, c.together(nil, []Item{l}))
+		}
+	}
+	rest := *flags
+	rest.Items, items = slices.DeleteFunc(slices.Clone(flags.Items), isWhole), slices.DeleteFunc(slices.Clone(items), isWhole)
+	shared := c.collector.shared(cps.Load)
+	if !shared {
+		rest.LibDirs = flags.asked()
+	}
+	if len(items)+len(rest.LibDirs) == 0 && (!shared || len(rest.RPathDirs) == 0) {
+		return list
+	}
+	return append(list, c.oneEntry(&rest, items))
+}
+
 // oneEntry writes all that is linked as one entry. CMake sees nothing in it that programs have to find when they start.
 func (c *cmakeConfig) oneEntry(flags *Flags, items []Item) string {
-	if c.collector.opts.Shared {
+	if c.collector.shared(cps.Load) {
 		return literal(flags.Shell(LinkArgs))
 	}
 	return c.together(flags.asked(), items)
@@ -302,7 +339,7 @@ func (c *cmakeConfig) flat(roots []cps.Root) (own, all []string, err error) {
 	// A list has nothing that says, as targets do, which libraries need each other.
 	ordered = ordered || slices.ContainsFunc(items, func(l Item) bool { return len(l.Items) > 0 })
 	if ordered {
-		all = append(all, c.oneEntry(flags, items))
+		all = append(all, c.entries(flags, items)...)
 	}
 	leaves(items, func(l *Item) {
 		if l.own && l.Package == c.request.Package.Name {
@@ -330,6 +367,9 @@ func (c *cmakeConfig) flat(roots []cps.Root) (own, all []string, err error) {
 				all = appendMissing(all, c.file(item))
 			}
 		}
+	}
+	if c.collector.opts.Fallback {
+		all = appendPrefixed(all, "-Wl,-rpath,", flags.RPathDirs)
 	}
 	if len(flags.RPathDirs) > 0 && c.dtags() != "" && c.collector.opts.OS != "windows" {
 		all = append(all, c.dtags())

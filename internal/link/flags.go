@@ -38,6 +38,7 @@ type Flags struct {
 	Root string `json:"root"` // the directory of the first package that was asked for
 
 	IncludeDirs []string   `json:"includeDirs"`
+	SystemDirs  []string   `json:"systemDirs"` // those of IncludeDirs that are given by -isystem
 	Defines     []Define   `json:"defines"`
 	CFlags      [][]string `json:"cFlags"` // other flags for the compiler, each with its argument
 
@@ -58,7 +59,7 @@ type Flags struct {
 // newFlags makes flags whose lists are empty and not null in JSON.
 func newFlags() *Flags {
 	return &Flags{
-		IncludeDirs: []string{}, Defines: []Define{}, CFlags: [][]string{},
+		IncludeDirs: []string{}, SystemDirs: []string{}, Defines: []Define{}, CFlags: [][]string{},
 		LibDirs: []string{}, Items: []Item{}, RPathDirs: []string{}, RuntimeFiles: []string{}, CXXRuntimes: []string{}, System: []SystemPackage{},
 	}
 }
@@ -75,16 +76,23 @@ const (
 	CompileArgs       = IncludeArgs | OtherCompile
 	LinkArgs          = SearchArgs | LibraryArgs | OtherLink
 	AllArgs           = CompileArgs | LinkArgs
-	// Repeated has each group as its libraries twice over, for who takes libraries and other flags apart.
+	// Repeated has each group as its libraries over and over, for who takes libraries and other flags apart.
 	Repeated        Part = 1 << 5
 	disableNewDtags      = "-Wl,--disable-new-dtags"
 )
 
 // Args gives the selected arguments, unquoted, in the order: include directories, definitions, compiler flags, library
-// directories, rpaths, libraries with the linker flags that stand among them.
+// directories, rpaths, libraries with the linker flags that stand among them. Who takes include directories and other flags
+// apart, as CMake does, which has no -isystem twice, gets all directories by -I.
 func (f *Flags) Args(parts Part) []string {
 	args := []string{}
-	if parts&IncludeArgs != 0 {
+	switch {
+	case parts&CompileArgs == CompileArgs:
+		args = appendPrefixed(args, "-I", slices.DeleteFunc(slices.Clone(f.IncludeDirs), func(dir string) bool { return slices.Contains(f.SystemDirs, dir) }))
+		for _, dir := range f.SystemDirs {
+			args = append(args, "-isystem", dir)
+		}
+	case parts&IncludeArgs != 0:
 		args = appendPrefixed(args, "-I", f.IncludeDirs)
 	}
 	if parts&OtherCompile != 0 {

@@ -101,7 +101,10 @@ func (l Item) whole() (string, bool) {
 }
 
 // argsOf returns those of the item's arguments that belong to the selected parts. Where libraries are asked for without the
-// flags around them, a group becomes its libraries twice over.
+// flags around them, a group becomes its libraries as often as there are some: enough for a circle that leads through each of
+// them once more, whatever their order. No number is enough for all: two archives whose members need each other in turn take
+// as many rounds as members. Of what pkg_check_modules gets, CMake itself keeps two. What is not enough is an error of the
+// linker's.
 func (l Item) argsOf(parts Part) []string {
 	const both = LibraryArgs | OtherLink
 	switch {
@@ -110,8 +113,7 @@ func (l Item) argsOf(parts Part) []string {
 	case l.Kind == Whole && parts&OtherLink != 0, l.Kind == Flag && parts&OtherLink != 0:
 		return l.args()
 	case l.Kind == Group && parts&LibraryArgs != 0:
-		once := argsOf(l.Items, parts)
-		return append(once, once...)
+		return slices.Repeat(argsOf(l.Items, parts), max(len(l.Items), 2))
 	case l.Kind == State && parts&OtherLink != 0:
 		return slices.Concat(l.Args, argsOf(l.Items, parts), l.End)
 	case l.Kind == State:
@@ -197,11 +199,11 @@ func holder(scope pkgconf.Scope) (Kind, pkgconf.Scope) {
 // add puts the items of one component at the end. Earlier mentions of its libraries go, as with pkgconf: what needs them has
 // come before now, and a linker that goes through its arguments once would not look back. What stays is the own library of
 // a component that needs this one, and so has to be searched again behind it; what a component names twice; and all that
-// stands between flags. Needs reports whether the component of one item needs that of another.
+// stands between flags, but for a whole archive that is there again. Needs reports whether the component of one item needs that of another.
 func (f *Flags) add(items []Item, needs func(from, to *Item) bool) {
 	before := len(f.Items)
 	for n, item := range items {
-		if item.isLibrary() || item.Kind == Flag {
+		if item.isLibrary() || item.Kind == Flag || item.Kind == Whole {
 			for i := before - 1; i >= 0; i-- {
 				other := &f.Items[i]
 				if item.same(other) && !other.fixed && (item.own || !other.own || !needs(other, &items[n])) {
@@ -220,6 +222,8 @@ func (l *Item) same(other *Item) bool {
 	switch {
 	case l.Kind == Flag || other.Kind == Flag:
 		return l.Kind == other.Kind && slices.Equal(l.Args, other.Args)
+	case l.Kind == Whole && other.Kind == Whole: // of which a second would define everything again
+		return slices.Equal(l.args(), other.args())
 	case !l.isLibrary() || !other.isLibrary():
 		return false
 	case l.byName() && other.byName() && l.Name == other.Name:

@@ -35,9 +35,8 @@ func (c *collector) link(roots []cps.Root) error {
 	for _, name := range runtimes {
 		c.add([]Item{{Kind: System, Name: name}})
 	}
-	c.flags.CXXRuntimes = runtimes
-	c.flags.Items = slices.CompactFunc(c.flags.Items, func(a, b Item) bool { return a.isLibrary() && b.same(&a) && a.Path == b.Path })
-	return c.searchDirs()
+	c.flags.CXXRuntimes = appendMissing(c.flags.CXXRuntimes, runtimes...)
+	return nil
 }
 
 // linkCircle adds a component, or all that are in a circle with each other: their archives are one group then.
@@ -274,6 +273,10 @@ func (c *collector) library(p *Package, kind Kind, file string) Item {
 	static, shared := kinds(p)
 	plain := plainName(l, c.opts)
 	switch {
+	case kind == Shared && c.opts.ByPath && !c.opts.Shared:
+		if link := "lib" + l.Name + ".so"; view != "" && p.views["shared/"+link] != "" { // the name that linkers look for
+			l.Path = view + "/" + link
+		}
 	case kind == Shared && view != "" && nameable(l.Name) && (static || !plain):
 		l.Dir = view
 	case kind == Shared && plain:

@@ -18,6 +18,7 @@ import (
 	"github.com/ocipkg/ocipkg/internal/cps"
 	"github.com/ocipkg/ocipkg/internal/errdef"
 	"github.com/ocipkg/ocipkg/internal/pkgconf"
+	"github.com/ocipkg/ocipkg/internal/project"
 )
 
 // Package is a package that is there to link. All directories are absolute, with forward slashes.
@@ -41,6 +42,8 @@ type Package struct {
 type Request struct {
 	Package    *Package
 	Components []string // empty: the package's defaults
+	// Shared says which libraries are linked; empty: those that [Options] say.
+	Shared project.Sharing
 }
 
 // Version returns the version of what is asked for: that of the only component that is named, else the package's own, else
@@ -69,6 +72,11 @@ func (r Request) Version() string {
 // Options is how to link. The zero value links statically for Linux.
 type Options struct {
 	Shared bool // shared libraries and the public closure, in place of static ones and the private closure
+	// Fallback links the shared library, with what it needs when it runs, of a component that has no static one.
+	Fallback bool
+	// ByPath gives shared libraries by their paths where static ones are linked: for a caller who looks for an archive of each
+	// name, and would find the system's.
+	ByPath bool
 	OS     string
 	Env    string // "gnu", "musl", "msvc"; empty: the system's usual one
 	// Language of the sources, "c" or "cpp"; empty: "c".
@@ -113,7 +121,7 @@ func librariesIn(root string) (files []string) {
 type SharedOnlyError struct{ Package, Component string }
 
 func (e *SharedOnlyError) Error() string {
-	return fmt.Sprintf("link %s statically: its component %q is only there as a shared library: link with --shared", e.Package, e.Component)
+	return fmt.Sprintf("link %s statically: its component %q is only there as a shared library: link with --shared, or set shared = \"fallback\" for it in ocipkg.toml", e.Package, e.Component)
 }
 
 // Link collects what the requested components need of all packages. What the packages require and none of them answers
@@ -126,9 +134,11 @@ func Link(packages []*Package, requests []Request, opts Options) (*Flags, error)
 	if err := c.checkRoots(); err != nil {
 		return nil, err
 	}
-	var roots []cps.Root
+	// In one go those that are linked statically, which may need some of the others, then those that are not.
+	ways := map[project.Sharing][]cps.Root{}
 	for _, r := range requests {
 		c.of[r.Package.CPS] = r.Package
+		way := cmp.Or(r.Shared, opts.sharing())
 		if len(r.Package.CPS.Defaults()) == 0 {
 			return nil, &NothingError{r.Package.Name, librariesIn(r.Package.Root)}
 		}
@@ -136,18 +146,38 @@ func Link(packages []*Package, requests []Request, opts Options) (*Flags, error)
 			c.flags.Root = r.Package.Root
 		}
 		for _, component := range r.Components {
-			roots = append(roots, cps.Root{Package: r.Package.CPS, Component: component})
+			ways[way] = append(ways[way], cps.Root{Package: r.Package.CPS, Component: component})
 		}
 		if len(r.Components) == 0 {
-			roots = append(roots, cps.Root{Package: r.Package.CPS})
+			ways[way] = append(ways[way], cps.Root{Package: r.Package.CPS})
 		}
 	}
-	for _, stage := range []func([]cps.Root) error{c.compile, c.link, c.load} {
-		if err := stage(roots); err != nil {
-			return nil, err
+	for _, way := range []project.Sharing{project.Static, project.Fallback, project.Shared} {
+		if len(ways[way]) == 0 {
+			continue
+		}
+		c.opts.Shared, c.opts.Fallback = way == project.Shared, way == project.Fallback
+		for _, stage := range []func([]cps.Root) error{c.compile, c.link, c.load} {
+			if err := stage(ways[way]); err != nil {
+				return nil, err
+			}
 		}
 	}
-	return c.flags, nil
+	c.flags.Items = slices.CompactFunc(c.flags.Items, func(a, b Item) bool { return a.isLibrary() && b.same(&a) && a.Path == b.Path })
+	// Where there is a choice, static libraries come first: what is linked with shared ones alone needs none.
+	c.opts.Shared = len(ways[project.Static])+len(ways[project.Fallback]) == 0
+	return c.flags, c.searchDirs()
+}
+
+// sharing returns which libraries are linked for a request that does not say it.
+func (o Options) sharing() project.Sharing {
+	switch {
+	case o.Shared:
+		return project.Shared
+	case o.Fallback:
+		return project.Fallback
+	}
+	return project.Static
 }
 
 // collector is one call of Link.
@@ -225,9 +255,14 @@ func requirements(p *Package) []string {
 	return names
 }
 
+// shared reports whether shared libraries are wanted at a stage: what a shared library needs when it runs is one itself.
+func (c *collector) shared(stage cps.Stage) bool {
+	return c.opts.Shared || c.opts.Fallback && stage == cps.Load
+}
+
 func (c *collector) walker(stage cps.Stage) *cps.Walker {
 	w := &cps.Walker{Find: c.find, Prefer: []string{cps.StaticConfiguration}}
-	if c.opts.Shared {
+	if c.shared(stage) {
 		w.Prefer[0] = cps.SharedConfiguration
 	}
 	if c.opts.configuration != "" {
@@ -330,7 +365,7 @@ func (p *Package) modules() bool {
 // only static serves a shared build, not the other way round; for headers alone either will do.
 func (c *collector) twin(stage cps.Stage, p *cps.Package, component string) (string, error) {
 	kind, wanted := p.Components[component].Type, cps.Archive
-	if c.opts.Shared {
+	if c.shared(stage) {
 		wanted = cps.Dylib
 	}
 	if kind == cps.Interface || kind == wanted {
@@ -339,7 +374,7 @@ func (c *collector) twin(stage cps.Stage, p *cps.Package, component string) (str
 	if twin := p.Twin(component, wanted); twin != "" {
 		return twin, nil
 	}
-	if kind == cps.Dylib && stage == cps.Link {
+	if kind == cps.Dylib && stage == cps.Link && !c.opts.Fallback {
 		return "", &SharedOnlyError{Package: c.of[p].Name, Component: component}
 	}
 	return component, nil
@@ -413,14 +448,33 @@ func (c *collector) compileItem(item cps.Item) error {
 		if err := c.checkCompile(item, args); err != nil {
 			return err
 		}
-		c.flags.addCFlag(p.placeAll(args))
+		args = p.placeAll(args)
+		switch {
+		case args[0] != "-isystem" || len(args) != 2 || !slices.Contains(c.flags.IncludeDirs, args[1]):
+			c.flags.addCFlag(args)
+		case c.opts.Env != "msvc": // which has directories of one kind
+			c.flags.SystemDirs = appendMissing(c.flags.SystemDirs, args[1])
+		}
 	}
 	return nil
 }
 
-// load adds the shared libraries of the whole closure, and the directories where they are found at run time.
+// load adds the shared libraries of the whole closure, and the directories where they are found at run time. Where static
+// ones come first, the closure is that of the shared ones which are linked all the same.
 func (c *collector) load(roots []cps.Root) error {
-	if !c.opts.Shared {
+	if c.opts.Fallback {
+		linked, err := c.closure(cps.Link, roots)
+		if err != nil {
+			return err
+		}
+		roots = nil
+		for _, item := range linked {
+			if item.Type == cps.Dylib {
+				roots = append(roots, cps.Root{Package: item.Package, Component: item.Component})
+			}
+		}
+	}
+	if !c.shared(cps.Load) {
 		return nil
 	}
 	items, err := c.closure(cps.Load, roots)

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/ocipkg/ocipkg/internal/cps"
+	"github.com/ocipkg/ocipkg/internal/project"
 )
 
 // twins is a package with libNAME.a and libNAME.so, whose components are as the function leaves them.
@@ -100,6 +101,16 @@ func TestLinkGivesTheFlagsOfTheWholeClosure(t *testing.T) {
 			c.LinkFlags = []string{"-L@prefix@/more", "-Wl,-z,now"}
 			return c
 		}())}, Options{}, `-DA=\"a\ b\" -DB -pthread -isystem /s/z/sys -L/s/z/more -Wl,-z,now`},
+		"directories of the system's kind": {[]*Package{single("z", func() *cps.Component {
+			c := &cps.Component{Type: cps.Interface}
+			c.Includes, c.CompileFlags = cps.All("@prefix@/a", "@prefix@/b", "@prefix@/c"), cps.All("-isystem", "@prefix@/b", "-isystem", "@prefix@/a")
+			return c
+		}())}, Options{}, "-I/s/z/c -isystem /s/z/b -isystem /s/z/a"},
+		"directories of the system's kind, of MSVC": {[]*Package{single("z", func() *cps.Component {
+			c := &cps.Component{Type: cps.Interface}
+			c.Includes, c.CompileFlags = cps.All("@prefix@/a", "@prefix@/b"), cps.All("-isystem", "@prefix@/b")
+			return c
+		}())}, Options{OS: "windows", Env: "msvc"}, "-I/s/z/a -I/s/z/b"},
 		"a library of the package by path": {[]*Package{single("z", func() *cps.Component {
 			c := archive("@prefix@/lib/libz.a")
 			c.LinkLibraries = []string{"@prefix@/lib/libcore.a", "m"}
@@ -119,6 +130,55 @@ func TestLinkGivesTheFlagsOfTheWholeClosure(t *testing.T) {
 		if got := f.Shell(AllArgs); got != test.want {
 			t.Errorf("%s:\n got %s\nwant %s", name, got, test.want)
 		}
+	}
+}
+
+func TestEachRequestIsLinkedAsItSays(t *testing.T) {
+	needs := &cps.Component{Type: cps.Dylib}
+	needs.Location, needs.DyldRequires = "@prefix@/lib/libneeds.so", []string{"zlib"}
+	only := single("needs", needs)
+	above := single("above", archive("@prefix@/lib/libabove.a"))
+	above.CPS.Components["above"].LinkRequires = []string{"needs"}
+	p, z := png(), zlib()
+	all := []*Package{only, above, p, z}
+	const rpaths = "-Wl,--disable-new-dtags -Wl,-rpath,/s/needs/lib -Wl,-rpath,/s/z/lib"
+	for name, test := range map[string]struct {
+		requests []Request
+		opts     Options
+		want     string
+		files    string
+	}{
+		"fallback, of both kinds":               {[]Request{{Package: p}}, Options{Fallback: true}, "-L/s/png/static -L/s/z/static -lpng -lm -lz", ""},
+		"fallback, of a shared library":         {[]Request{{Package: only}}, Options{Fallback: true}, "-L/s/needs/lib " + rpaths + " -lneeds", "/s/needs/lib/libneeds.so /s/z/lib/libz.so.1"},
+		"fallback, of what requires one":        {[]Request{{Package: above}}, Options{Fallback: true}, "-L/s/above/lib -L/s/needs/lib " + rpaths + " -labove -lneeds", "/s/needs/lib/libneeds.so /s/z/lib/libz.so.1"},
+		"static and fallback":                   {[]Request{{Package: z, Shared: project.Static}, {Package: only, Shared: project.Fallback}}, Options{}, "-L/s/z/static -L/s/needs/lib " + rpaths + " -lz -lneeds", "/s/needs/lib/libneeds.so /s/z/lib/libz.so.1"},
+		"static and shared, of one library":     {[]Request{{Package: p, Shared: project.Shared}, {Package: z}}, Options{}, "-L/s/z/static -L/s/png/shared -Wl,--disable-new-dtags -Wl,-rpath,/s/png/lib -Wl,-rpath,/s/z/lib -lz -lpng", "/s/png/lib/libpng.so.1 /s/z/lib/libz.so.1"},
+		"a request goes before the options":     {[]Request{{Package: z, Shared: project.Static}}, Options{Shared: true}, "-L/s/z/static -lz", ""},
+		"by path, where static ones are linked": {[]Request{{Package: only, Shared: project.Fallback}}, Options{ByPath: true}, rpaths + " /s/needs/lib/libneeds.so", "/s/needs/lib/libneeds.so /s/z/lib/libz.so.1"},
+		"by name, where shared ones are linked": {[]Request{{Package: only, Shared: project.Shared}}, Options{ByPath: true}, "-L/s/needs/lib " + rpaths + " -lneeds", "/s/needs/lib/libneeds.so /s/z/lib/libz.so.1"},
+	} {
+		f, err := Link(all, test.requests, test.opts)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if got, files := f.Shell(LinkArgs), strings.Join(f.RuntimeFiles, " "); got != test.want || files != test.files {
+			t.Errorf("%s:\n got %s, files %s\nwant %s, files %s", name, got, files, test.want, test.files)
+		}
+	}
+	if _, err := Link(all, []Request{{Package: z}, {Package: above}, {Package: only, Shared: project.Fallback}}, Options{}); err == nil || !strings.Contains(err.Error(), `set shared = "fallback"`) {
+		t.Errorf("what is to be static and is not: %v", err)
+	}
+}
+
+func TestASharedLibraryByItsPathIsThatOfItsView(t *testing.T) {
+	c := &cps.Component{Type: cps.Dylib}
+	c.Location, c.Soname = "@prefix@/lib/libz.so.1.2", "libz.so.1"
+	p := single("z", c)
+	p.SharedView = "/s/z/shared"
+	f, err := Link([]*Package{p}, []Request{{Package: p}}, Options{Fallback: true, ByPath: true})
+	if want := "-Wl,--disable-new-dtags -Wl,-rpath,/s/z/shared /s/z/shared/libz.so"; err != nil || f.Shell(LinkArgs) != want {
+		t.Errorf("got %s, %v", f.Shell(LinkArgs), err)
 	}
 }
 
@@ -298,12 +358,14 @@ func TestLaterMentionsDoNotReachIntoWhatHoldsLibraries(t *testing.T) {
 		first, then []string
 		want        string
 	}{
-		"a group":          {[]string{"-Wl,--start-group", a, b, "-Wl,--end-group"}, []string{a}, "-Wl,--start-group -la -lb -Wl,--end-group -la"},
-		"a setting":        {[]string{"-Wl,-Bstatic", "-lz", "-Wl,-Bdynamic"}, []string{"-lz"}, "-Wl,-Bstatic -lz -Wl,-Bdynamic -lz"},
-		"repeats":          {[]string{a, b, a}, []string{a}, "-la -lb -la"},
-		"one of many":      {[]string{a, b, "-lm"}, []string{b, "-lm"}, "-la -lb -lm"},
-		"flags":            {[]string{"-pthread", a}, []string{b, "-pthread"}, "-la -lb -pthread"},
-		"a whole archive":  {[]string{"-Wl,--whole-archive", a, "-Wl,--no-whole-archive"}, []string{a}, "-Wl,--whole-archive,/s/p/lib/liba.a,--no-whole-archive -la"},
+		"a group":         {[]string{"-Wl,--start-group", a, b, "-Wl,--end-group"}, []string{a}, "-Wl,--start-group -la -lb -Wl,--end-group -la"},
+		"a setting":       {[]string{"-Wl,-Bstatic", "-lz", "-Wl,-Bdynamic"}, []string{"-lz"}, "-Wl,-Bstatic -lz -Wl,-Bdynamic -lz"},
+		"repeats":         {[]string{a, b, a}, []string{a}, "-la -lb -la"},
+		"one of many":     {[]string{a, b, "-lm"}, []string{b, "-lm"}, "-la -lb -lm"},
+		"flags":           {[]string{"-pthread", a}, []string{b, "-pthread"}, "-la -lb -pthread"},
+		"a whole archive": {[]string{"-Wl,--whole-archive", a, "-Wl,--no-whole-archive"}, []string{a}, "-Wl,--whole-archive,/s/p/lib/liba.a,--no-whole-archive -la"},
+		"a whole archive again": {[]string{"-Wl,--whole-archive", a, "-Wl,--no-whole-archive", "-lm"}, []string{"-Wl,--whole-archive", a, "-Wl,--no-whole-archive"},
+			"-lm -Wl,--whole-archive,/s/p/lib/liba.a,--no-whole-archive"},
 		"a library before": {[]string{"-lz", a}, []string{"-Wl,-Bstatic", "-lz", "-Wl,-Bdynamic"}, "-lz -la -Wl,-Bstatic -lz -Wl,-Bdynamic"},
 	} {
 		first, then := &cps.Component{Type: cps.Interface}, &cps.Component{Type: cps.Interface}
@@ -456,9 +518,10 @@ func TestPartsAreThoseOfPkgConfig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.CFlags = append(f.CFlags, []string{"-pthread"})
+	f.CFlags, f.SystemDirs = append(f.CFlags, []string{"-pthread"}), []string{"/s/z/include"}
 	for part, want := range map[Part]string{
-		IncludeArgs:  "-I/s/png/include -I/s/z/include",
+		CompileArgs:  "-I/s/png/include -isystem /s/z/include -pthread",
+		IncludeArgs:  "-I/s/png/include -I/s/z/include", // for who takes directories and flags apart
 		OtherCompile: "-pthread",
 		SearchArgs:   "-L/s/png/shared",
 		LibraryArgs:  "-lpng",
@@ -518,8 +581,11 @@ func TestCargoKeepsWhatItCanOfTheOrder(t *testing.T) {
 		items []string
 		want  string
 	}{
-		"a group":                    {[]string{"-Wl,--start-group", a, b, "-Wl,--end-group"}, "lib=static=a lib=static=b lib=static:+verbatim=liba.a lib=static:+verbatim=libb.a"},
-		"repeats":                    {[]string{a, b, a}, "lib=static=a lib=static=b lib=static:+verbatim=liba.a"},
+		"a group": {[]string{"-Wl,--start-group", a, b, "-Wl,--end-group"}, "lib=static=a lib=static=b lib=static:+verbatim=liba.a lib=static:+verbatim=libb.a"},
+		"repeats": {[]string{a, b, a}, "lib=static=a lib=static=b lib=static:+verbatim=liba.a"},
+		"a group of three": {[]string{"-Wl,--start-group", a, b, "@prefix@/lib/libc1.a", "-Wl,--end-group"},
+			"lib=static=a lib=static=b lib=static=c1 lib=static:+verbatim=liba.a lib=static:+verbatim=libb.a lib=static:+verbatim=libc1.a " +
+				"arg=-Wl,--start-group arg=/s/x/lib/liba.a arg=/s/x/lib/libb.a arg=/s/x/lib/libc1.a arg=-Wl,--end-group"},
 		"a group and again":          {[]string{"-Wl,--start-group", a, b, "-Wl,--end-group", a}, "lib=static=a lib=static=b lib=static:+verbatim=libb.a lib=static:+verbatim=liba.a"},
 		"whole archives":             {[]string{"-Wl,--whole-archive", a, "-Wl,--no-whole-archive", b}, "lib=static:+whole-archive=a lib=static=b"},
 		"a setting for the system's": {[]string{a, "-Wl,-Bstatic", "-lz", "-Wl,-Bdynamic"}, "lib=static=a arg=-Wl,-Bstatic arg=-lz arg=-Wl,-Bdynamic"},

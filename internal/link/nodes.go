@@ -32,7 +32,7 @@ func FromNodes(roots []resolve.Root, all []*resolve.Node) (packages []*Package, 
 		packages = append(packages, p)
 	}
 	for _, root := range roots {
-		requests = append(requests, Request{Package: made[root.Node], Components: root.Modules})
+		requests = append(requests, Request{Package: made[root.Node], Components: root.Modules, Shared: root.Shared})
 	}
 	return packages, requests
 }

@@ -112,7 +112,8 @@ type directive struct{ key, value string }
 // cargoItems returns the directives for items. rustc goes through libraries once, keeps the last of those that have one
 // name, and puts arguments behind all of them, in the package's own programs only. So a library that has to be searched again
 // is named by its file the second time, as all of a group are; and settings reach what they hold only where that is libraries
-// of the system.
+// of the system. A library has no third name: linkers that need more rounds get groups of three and more as arguments, too, where
+// the package is the program's own.
 func cargoItems(items []Item) []directive {
 	whole := map[string]bool{} // by path: rustc takes no library in two ways, and all of it is there then
 	for _, l := range items {
@@ -121,6 +122,7 @@ func cargoItems(items []Item) []directive {
 		}
 	}
 	var list []directive
+	arg := func(arg string) { list = append(list, directive{"rustc-link-arg", arg}) }
 	for _, l := range items {
 		switch {
 		case l.Kind == Static && whole[l.Path]:
@@ -130,6 +132,15 @@ func cargoItems(items []Item) []directive {
 				if member.Kind == Static {
 					list = append(list, member.again())
 				}
+			}
+			if len(l.Items) > 2 {
+				arg("-Wl,--start-group")
+				leaves(l.Items, func(member *Item) {
+					if member.Kind == Static && !whole[member.Path] {
+						arg(member.Path)
+					}
+				})
+				arg("-Wl,--end-group")
 			}
 		case l.Kind == Whole:
 			for _, member := range cargoItems(l.Items) {
@@ -141,14 +152,14 @@ func cargoItems(items []Item) []directive {
 				list = append(list, member)
 			}
 		case l.Kind == State && !slices.ContainsFunc(l.Items, func(member Item) bool { return member.Kind != System && member.Kind != Flag }):
-			for _, arg := range l.args() {
-				list = append(list, directive{"rustc-link-arg", arg})
+			for _, one := range l.args() {
+				arg(one)
 			}
 		case l.Kind == State:
 			list = append(list, cargoItems(l.Items)...)
 		case l.Kind == Flag && l.Args[0] != "-pthread":
-			for _, arg := range l.Args {
-				list = append(list, directive{"rustc-link-arg", arg})
+			for _, one := range l.Args {
+				arg(one)
 			}
 		default:
 			kind, name := l.cargo()

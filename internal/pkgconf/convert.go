@@ -120,6 +120,9 @@ func (c *conversion) compile(component *cps.Component, arguments []string) {
 				if !slices.Contains(dirs, dir) {
 					dirs = append(dirs, dir)
 				}
+				if strings.HasPrefix(f.Args[0], "-isystem") { // one of dirs for who knows no more
+					flags = append(flags, "-isystem", dir)
+				}
 			}
 		case Define:
 			c.define(component, f.Value)
@@ -130,7 +133,25 @@ func (c *conversion) compile(component *cps.Component, arguments []string) {
 			}
 		}
 	}
+	for i, flag := range flags {
+		if flag == "-include" && i+1 < len(flags) {
+			flags[i+1] = c.header(dirs, flags[i+1])
+		}
+	}
 	component.Includes, component.CompileFlags = cps.All(dirs...), cps.All(flags...)
+}
+
+// header returns the path of a header that is included by its name: the package's own, whatever else the compiler would find.
+func (c *conversion) header(dirs []string, name string) string {
+	if path.IsAbs(name) || path.Clean(name) != name || strings.HasPrefix(name, "..") || strings.HasPrefix(name, cps.PrefixMarker) {
+		return name
+	}
+	for _, dir := range dirs {
+		if file := dir + "/" + name; c.tree.Has(file) {
+			return file
+		}
+	}
+	return name
 }
 
 // define adds a definition. A path in it leads into the package where that has it, and else to where it was installed.

@@ -125,7 +125,7 @@ func TestCompilerFlagsKeepTheirMeaning(t *testing.T) {
 	if got := static.Includes.For("c"); !slices.Equal(got, []string{"/a", "/b"}) {
 		t.Errorf("includes: %q", got)
 	}
-	if got := static.CompileFlags.For("c"); !slices.Equal(got, []string{"-pthread", "-std=c99"}) {
+	if got := static.CompileFlags.For("c"); !slices.Equal(got, []string{"-isystem", "/b", "-pthread", "-std=c99"}) {
 		t.Errorf("flags: %q", got)
 	}
 	d := static.Definitions.For("c")
@@ -161,6 +161,26 @@ func TestAPathInADefinitionLeadsIntoThePackageThatHasIt(t *testing.T) {
 		static, _ := m.Components(libraryTree{})
 		if got := static.Definitions.For("c")["DATA"]; got == nil || *got != want {
 			t.Errorf("%s: got %v, want %s", definition, *got, want)
+		}
+	}
+}
+
+func TestAHeaderThatIsIncludedByItsNameIsThePackagesOwn(t *testing.T) {
+	for _, test := range []struct {
+		flags []string
+		want  string
+	}{
+		{[]string{"-include", "config.h", "-I@prefix@/include", "-I@prefix@/share/x"}, "-include @prefix@/share/x/config.h"},
+		{[]string{"-I@prefix@/share/x", "-include", "sub/config.h"}, "-include @prefix@/share/x/sub/config.h"},
+		{[]string{"-I@prefix@/include", "-include", "config.h"}, "-include config.h"},
+		{[]string{"-I@prefix@/share/x", "-include", "../config.h"}, "-include ../config.h"},
+		{[]string{"-I@prefix@/share/x", "-include", "/etc/config.h"}, "-include /etc/config.h"},
+		{[]string{"-I@prefix@/share/x", "-include", "@prefix@/include/config.h"}, "-include @prefix@/include/config.h"},
+		{[]string{"-I@prefix@/share/x", "-include"}, "-include"},
+	} {
+		static, _ := (&Module{Cflags: test.flags}).Components(libraryTree{})
+		if got := strings.Join(static.CompileFlags.For("c"), " "); got != test.want {
+			t.Errorf("%q: got %s, want %s", test.flags, got, test.want)
 		}
 	}
 }

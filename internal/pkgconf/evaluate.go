@@ -86,8 +86,21 @@ func (f *File) evaluate(defined map[string]string, marker string) (*Module, erro
 	delete(e.vars, "pc_sysrootdir")
 	delete(e.vars, "pc_top_builddir")
 	e.module.Variables = e.vars
+	for _, conflict := range e.module.Conflicts {
+		if !slices.ContainsFunc(e.module.Requires, func(d Dependency) bool { return d.Name == conflict.Name }) {
+			continue // pkgconf asks whether a module conflicts with what it requires itself, and with nothing else
+		}
+		if conflict.Op == "" {
+			return nil, &Error{File: f.Path, Reason: fmt.Sprintf("it requires %s and conflicts with every version of it", conflict.Name)}
+		}
+		conflict.Op = opposite[conflict.Op]
+		e.module.Requires = append(e.module.Requires, conflict)
+	}
 	return e.module, nil
 }
+
+// opposite has the operator of the versions that are left when a module conflicts with others.
+var opposite = map[string]string{"=": "!=", "!=": "=", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
 
 type evaluation struct {
 	file          *File

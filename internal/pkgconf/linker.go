@@ -84,9 +84,11 @@ var producerFlags = []string{
 	"-Wl,-O", "-Wl,-O0", "-Wl,-O1", "-Wl,-O2", "-Wl,-O3", "-Wl,-s", "-Wl,-S", "-Wl,-x", "-Wl,--strip-all", "-Wl,--strip-debug",
 	"-Wl,-dead_strip", "-Wl,-dead_strip_dylibs", "-Wl,--gc-sections", "-Wl,--no-gc-sections", "-Wl,--sort-common",
 	"-Wl,--sort-common=*", "-Wl,--build-id", "-Wl,--build-id=*", "-Wl,--hash-style=*", "-Wl,--no-undefined", "-Wl,--relax",
-	"-Wl,--no-copy-dt-needed-entries", "-Wl,--enable-new-dtags", "-Wl,-Bsymbolic-functions", "-Wl,--warn-*", "-Wl,--no-warn-*",
+	"-Wl,--no-copy-dt-needed-entries", "-Wl,--enable-new-dtags", "-Wl,-Bsymbolic", "-Wl,-Bsymbolic-functions", "-Wl,--warn-*", "-Wl,--no-warn-*",
 	"-Wl,--fatal-warnings", "-Wl,-headerpad_max_install_names", "-Wl,-z,defs", "-Wl,-z,pack-relative-relocs",
 	"-Wl,-z,nopack-relative-relocs", "-Wl,-z,separate-code", "-Wl,-z,noseparate-code", "-Wl,-z,combreloc",
+	"-Wl,-z,nodlopen", "-Wl,-z,nodump", "-Wl,-z,text", "-Wl,-z,undefs", "-Wl,-z,ibt", "-Wl,-z,shstk", "-Wl,-z,start-stop-gc",
+	"-Wl,-z,nostart-stop-gc", "-Wl,-z,keep-text-section-prefix", "-Wl,--undefined-version", "-Wl,--no-undefined-version",
 	"-Wl,-z,max-page-size=*", "-Wl,-z,common-page-size=*",
 }
 

@@ -32,7 +32,7 @@ func TestEachOptionOfTheLinkerGetsAnArgument(t *testing.T) {
 func TestFlagsOfTheProducersOwnBuildAreToldFromOthers(t *testing.T) {
 	for flag := range strings.FieldsSeq(`-O -O2 -g -ggdb3 -gdwarf-5 -Wall -Wno-x -Werror=format-security -pipe -s -flto -flto=auto -flto=4 -ffat-lto-objects
 		-fstack-protector-strong -fstack-clash-protection -fcf-protection -fcf-protection=full -mbranch-protection=standard -fwrapv -no-pie
-		-ffile-prefix-map=/build/a=. -Wp,-D_FORTIFY_SOURCE=2 -Wl,-O1 -Wl,--gc-sections -Wl,--build-id=sha1 -Wl,-z,defs -Wl,--hash-style=gnu
+		-ffile-prefix-map=/build/a=. -Wp,-D_FORTIFY_SOURCE=2 -Wl,-O1 -Wl,--gc-sections -Wl,--build-id=sha1 -Wl,-z,defs -Wl,-z,nodlopen -Wl,-z,text -Wl,-Bsymbolic -Wl,--hash-style=gnu
 		-Wl,--no-undefined -Wl,--enable-new-dtags -Wl,-z,max-page-size=0x1000 -ffunction-sections -fasynchronous-unwind-tables`) {
 		if !Harmless([]string{flag}) {
 			t.Errorf("%s is taken for one that a consumer needs", flag)

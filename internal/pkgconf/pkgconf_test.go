@@ -321,3 +321,28 @@ func FuzzParse(f *testing.F) {
 		m.Components(emptyTree{})
 	})
 }
+
+func TestAModuleRequiresWhatItDoesNotConflictWith(t *testing.T) {
+	const head = "Name: x\nDescription: x\nVersion: 1\n"
+	for fields, want := range map[string]string{
+		"Requires: u, v\nConflicts: u < 3":            "u, v, u >= 3",
+		"Requires: u\nConflicts: u >= 3, w, u = 2":    "u, u < 3, u != 2",
+		"Requires.private: u\nConflicts: u < 3, v":    "", // which pkgconf does not look at
+		"Conflicts: u > 1\nRequires: u >= 1, z >= 2 ": "u >= 1, z >= 2, u <= 1",
+	} {
+		var got []string
+		for _, d := range evaluate(t, head+fields+"\n", "x.pc").Requires {
+			got = append(got, d.String())
+		}
+		if strings.Join(got, ", ") != want {
+			t.Errorf("%s: it requires %q, want %s", fields, got, want)
+		}
+	}
+	file, err := Parse([]byte(head+"Requires: u\nConflicts: u\n"), "x.pc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := file.Evaluate(nil); err == nil || !strings.Contains(err.Error(), "conflicts with every version of it") {
+		t.Errorf("one that conflicts with what it requires: %v", err)
+	}
+}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ocipkg/ocipkg/internal/link"
 	"github.com/ocipkg/ocipkg/internal/pkgconf"
+	"github.com/ocipkg/ocipkg/internal/project"
 	"github.com/ocipkg/ocipkg/internal/system"
 )
 
@@ -47,7 +48,14 @@ func (c *command) resolve(ctx context.Context) error {
 		if !n.ours {
 			continue
 		}
-		n.link, n.shared = c.found.requests[i], c.request.shared || c.found.shared[i] && !c.static
+		n.link = c.found.requests[i]
+		switch {
+		case c.request.shared:
+			n.link.Shared = project.Shared
+		case c.static && n.link.Shared == project.Shared:
+			n.link.Shared = project.Static
+		}
+		n.shared = n.link.Shared == project.Shared
 		n.version = system.Version(n.link)
 		if err := checkConstraint(n.Dependency, n.version); err != nil {
 			return err
@@ -140,14 +148,12 @@ func (c *command) languages() ([]string, error) {
 		}
 		list = appendMissing(list, more)
 	}
-	all, err := c.link()
+	flags, err := c.link()
 	if err != nil {
 		return nil, err
 	}
-	for _, flags := range all {
-		if len(flags.CXXRuntimes) > 0 {
-			list = appendMissing(list, []string{"c++"})
-		}
+	if len(flags.CXXRuntimes) > 0 {
+		list = appendMissing(list, []string{"c++"})
 	}
 	if len(list) == 0 {
 		list = []string{"c"}
@@ -188,7 +194,7 @@ func (c *command) real() (*system.PkgConfig, error) {
 	if c.pkgConfig != nil {
 		return c.pkgConfig, nil
 	}
-	options, err := c.linkOptions(c.request.shared)
+	options, err := c.linkOptions()
 	if err != nil {
 		return nil, err
 	}

@@ -144,6 +144,49 @@ func TestAnAliasOfTheProjectIsOurs(t *testing.T) {
 	}
 }
 
+func TestTheProjectSaysWhichLibrariesAreLinked(t *testing.T) {
+	s := newSession(t)
+	s.build("two/lib/libtwo.so", "int two(void) { return 2; }")
+	s.build("two/lib/libtwo.a", "int two(void) { return 2; }")
+	s.load(filepath.Join(s.base, "two"), "localhost:1/acme/two:1")
+	s.build("only/lib/libonly.so", "int only(void) { return 3; }")
+	s.load(filepath.Join(s.base, "only"), "localhost:1/acme/only:1")
+	const dependencies = "[dependencies]\nonly = \"localhost:1/acme/only:1\"\ntwo = \"localhost:1/acme/two:1\"\nboth = { image = \"localhost:1/acme/two\", tag = \"1\", shared = false }\n"
+	for _, test := range []struct {
+		toml, args string
+		want       []string // in this order
+		not        string
+	}{
+		{"[link]\nshared = true\n", "--libs two", []string{"/shared ", "-rpath", "-ltwo "}, "/static"},
+		{"[link]\nshared = true\n", "--libs localhost:1/acme/two:1", []string{"/shared ", "-ltwo "}, "/static"},
+		{"[link]\nshared = true\n", "--libs both", []string{"/static ", "-ltwo "}, "/shared"},
+		{"[link]\nshared = true\n", "--libs --static two", []string{"/static ", "-ltwo "}, "/shared"},
+		{"[link]\nshared = \"fallback\"\n", "--libs two only", []string{"/static ", "/lib ", "-rpath", "-ltwo -lonly "}, "/shared"},
+		{"[link]\nshared = \"fallback\"\n", "--libs --shared two", []string{"/shared ", "-ltwo "}, "/static"},
+		// Meson looks for archives of all names that it gets so, in the system's directories, too.
+		{"[link]\nshared = \"fallback\"\n", "--libs --static two only", []string{"/static ", "-rpath", "-ltwo ", "/lib/libonly.so "}, "-lonly"},
+		// CMake asks for each part by itself, and takes no library by its path.
+		{"[link]\nshared = \"fallback\"\n", "--libs-only-l --static two only", []string{"-ltwo -lonly "}, "libonly.so"},
+	} {
+		s.write("work/ocipkg.toml", test.toml+dependencies)
+		got := s.answer(strings.Fields(test.args)...)
+		rest := got
+		for _, want := range test.want {
+			_, after, found := strings.Cut(rest, want)
+			if rest = after; !found {
+				t.Errorf("%s%s: got %q, want %q in it", test.toml, test.args, got, test.want)
+			}
+		}
+		if strings.Contains(got, test.not) {
+			t.Errorf("%s%s: got %q, with %q", test.toml, test.args, got, test.not)
+		}
+	}
+	s.write("work/ocipkg.toml", dependencies)
+	if line := s.refusal("--libs", "only"); !strings.Contains(line, `shared = "fallback"`) {
+		t.Errorf("a shared library alone: got %q", line)
+	}
+}
+
 func TestThePackageOfTheTargetIsTaken(t *testing.T) {
 	s := newSession(t)
 	tree := s.treeOf("one")

@@ -12,36 +12,35 @@ import (
 	"github.com/ocipkg/ocipkg/internal/system"
 )
 
-// linkOptions says how packages are linked on the target.
-func (c *command) linkOptions(shared bool) (link.Options, error) {
+// linkOptions says how packages are linked on the target. Meson looks for archives of all the names that --libs --static
+// gives, the system's too: so libraries that are no archives have no names there. CMake, which takes no paths, asks for
+// names alone.
+func (c *command) linkOptions() (link.Options, error) {
 	target, err := c.source.target()
 	if err != nil {
 		return link.Options{}, err
 	}
 	of, err := c.source.found()
-	return link.Options{Shared: shared, OS: target.OS, Env: cmp.Or(target.Env, target.Libc), AllowFlags: of.AllowFlags()}, err
+	byPath := c.static && c.parts&link.LinkArgs == link.LinkArgs
+	return link.Options{Shared: c.request.shared, ByPath: byPath, OS: target.OS, Env: cmp.Or(target.Env, target.Libc), AllowFlags: of.AllowFlags()}, err
 }
 
 // linkFlags gives the flags that are asked for, ours before the system's. With
 // no flags asked for, it finds out whether there could be some.
 func (c *command) linkFlags() (string, error) {
-	all, err := c.link()
+	flags, err := c.link()
 	if err != nil {
 		return "", err
 	}
 	// As pkgconf prints them: each with a blank behind it.
 	var out strings.Builder
-	if err := c.checkForGo(all); err != nil {
+	if err := c.checkForGo(flags); err != nil {
 		return "", err
 	}
-	for _, part := range []link.Part{link.IncludeArgs, link.OtherCompile, link.SearchArgs, link.LibraryArgs | link.OtherLink} {
-		for _, flags := range all {
-			for _, arg := range flags.Args(part&c.parts | repeated()) {
-				out.WriteString(link.Quote(arg) + " ")
-			}
-		}
+	for _, arg := range flags.Args(c.parts | repeated()) {
+		out.WriteString(link.Quote(arg) + " ")
 	}
-	others, err := c.systemFlags(all)
+	others, err := c.systemFlags(flags)
 	if err != nil {
 		return "", err
 	}
@@ -64,65 +63,49 @@ func repeated() link.Part {
 // checkForGo refuses, where cmd/go asks, what it would build a wrong program
 // with: it hands linker flags on in a comment of the Go source that it makes, in
 // which some characters mean something else.
-func (c *command) checkForGo(all []*link.Flags) error {
+func (c *command) checkForGo(flags *link.Flags) error {
 	if os.Getenv("TOOLEXEC_IMPORTPATH") == "" { // which cmd/go sets for all that it runs for a package
 		return nil
 	}
-	for _, flags := range all {
-		for _, arg := range flags.Args(link.LinkArgs & c.parts) {
-			if strings.ContainsAny(arg, `"\`) {
-				return errdef.Errorf(errdef.ErrUsage, `the go command takes no linker flag with " or \ in it, such as %s: set OCIPKG_HOME to a directory with another name`, arg)
-			}
+	for _, arg := range flags.Args(link.LinkArgs & c.parts) {
+		if strings.ContainsAny(arg, `"\`) {
+			return errdef.Errorf(errdef.ErrUsage, `the go command takes no linker flag with " or \ in it, such as %s: set OCIPKG_HOME to a directory with another name`, arg)
 		}
 	}
 	return nil
 }
 
-// link links the names that are ours: in one go those that are linked
-// statically, which may need some of the others, then those that are not.
-func (c *command) link() ([]*link.Flags, error) {
-	var all []*link.Flags
-	for _, shared := range []bool{false, true} {
-		var requests []link.Request
-		for _, n := range c.names {
-			if n.ours && n.shared == shared {
-				requests = append(requests, n.link)
-			}
+// link links the names that are ours.
+func (c *command) link() (*link.Flags, error) {
+	var requests []link.Request
+	for _, n := range c.names {
+		if n.ours {
+			requests = append(requests, n.link)
 		}
-		if len(requests) == 0 {
-			continue
-		}
-		options, err := c.linkOptions(shared)
-		if err != nil {
-			return nil, err
-		}
-		flags, err := link.Link(c.found.packages, requests, options)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, flags)
 	}
-	return all, nil
+	options, err := c.linkOptions()
+	if err != nil {
+		return nil, err
+	}
+	return link.Link(c.found.packages, requests, options)
 }
 
 // systemFlags asks the real pkg-config for the system's packages of the call
 // and of the closure, all at once where it can be.
-func (c *command) systemFlags(all []*link.Flags) (string, error) {
+func (c *command) systemFlags(flags *link.Flags) (string, error) {
 	compile, linked := arguments(c.systemNames()), arguments(c.systemNames())
 	var needed []string
-	for _, flags := range all {
-		for _, s := range flags.System {
-			dependencies, err := system.Dependencies(s)
-			if err != nil {
-				return "", err
-			}
-			needed = append(needed, dependencies...)
-			if s.Compile {
-				compile = appendMissing(compile, dependencies)
-			}
-			if s.Link {
-				linked = appendMissing(linked, dependencies)
-			}
+	for _, s := range flags.System {
+		dependencies, err := system.Dependencies(s)
+		if err != nil {
+			return "", err
+		}
+		needed = append(needed, dependencies...)
+		if s.Compile {
+			compile = appendMissing(compile, dependencies)
+		}
+		if s.Link {
+			linked = appendMissing(linked, dependencies)
 		}
 	}
 	about := ""

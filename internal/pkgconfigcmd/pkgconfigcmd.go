@@ -70,9 +70,9 @@ type command struct {
 // name is one of the packages that a call asks for.
 type name struct {
 	pkgconf.Dependency
-	ours   bool
-	shared bool // the project file wants it linked so
+	ours bool
 	// Of one of ours:
+	shared  bool // its shared libraries are linked, and not static ones where there are some
 	link    link.Request
 	version string
 }
@@ -132,11 +132,11 @@ func (c *command) tellApart() (bool, error) {
 	for _, d := range c.request.packages {
 		n := name{Dependency: d, ours: reference.InPkgConfig(d.Name)}
 		if !n.ours {
-			alias, ok, err := c.source.alias(d.Name)
+			_, ok, err := c.source.alias(d.Name)
 			if err != nil {
 				return false, err
 			}
-			n.ours, n.shared = ok, alias.Shared
+			n.ours = ok
 		}
 		any = any || n.ours
 		c.names = append(c.names, n)

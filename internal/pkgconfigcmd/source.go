@@ -53,7 +53,6 @@ func (s source) alias(name string) (project.Dependency, bool, error) {
 type closure struct {
 	packages []*link.Package
 	requests []link.Request // one for each name that was asked for
-	shared   []bool         // which of them the project wants shared
 }
 
 // closure gives the packages of those names, and all that they require.
@@ -84,9 +83,6 @@ func (s source) closure(ctx context.Context, names []string) (*closure, error) {
 		if p.CPS == nil {
 			p.CPS = &cps.Package{Name: p.Name}
 		}
-	}
-	for _, root := range roots {
-		c.shared = append(c.shared, root.Shared)
 	}
 	return c, nil
 }

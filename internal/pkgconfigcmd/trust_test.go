@@ -14,7 +14,7 @@ const force = "localhost:1/acme/force:1"
 func loadForce(s *session) string {
 	s.t.Helper()
 	s.write("force/include/force.h", "int force;\n")
-	s.write("force/lib/pkgconfig/force.pc", "prefix=/x\nevil=-include\nName: force\nDescription: of a test\nVersion: 1\nCflags: ${evil} ${prefix}/include/force.h\nRequires: \n")
+	s.write("force/lib/pkgconfig/force.pc", "prefix=/x\nevil=-imacros\nName: force\nDescription: of a test\nVersion: 1\nCflags: ${evil} ${prefix}/include/force.h\nRequires: \n")
 	return s.root(s.load(filepath.Join(s.base, "force"), force))
 }
 
@@ -22,15 +22,15 @@ func TestTheProjectAllowsAFlagThatNoOptionCan(t *testing.T) {
 	s := newSession(t)
 	root := loadForce(s)
 	line := s.refusal("--cflags", force)
-	const flag = "-include @prefix@/include/force.h"
+	const flag = "-imacros @prefix@/include/force.h"
 	if !strings.Contains(line, flag) || !strings.Contains(line, "force") || !strings.Contains(line, "[trust]") {
 		t.Errorf("got %s", line)
 	}
 	s.system("other", "3", "Requires: force\n")
-	if r := s.ours("--cflags", "--define-variable=a=b", force); r.code == 0 || strings.Contains(r.out, "-include") {
+	if r := s.ours("--cflags", "--define-variable=a=b", force); r.code == 0 || strings.Contains(r.out, "-imacros") {
 		t.Errorf("by way of the real pkg-config: %+v", r)
 	}
-	s.write("work/ocipkg.toml", "[trust]\nallow-flags = [\""+flag+"x\", \"-include\"]\n")
+	s.write("work/ocipkg.toml", "[trust]\nallow-flags = [\""+flag+"x\", \"-imacros\"]\n")
 	s.refusal("--cflags", force)
 	s.write("work/vendor/dep/ocipkg.toml", "[trust]\nallow-flags = [\""+flag+"\"]\n")
 	s.set("OCIPKG_ALLOW_UNPINNED", "1")
@@ -38,7 +38,7 @@ func TestTheProjectAllowsAFlagThatNoOptionCan(t *testing.T) {
 	s.refusal("--cflags", force)
 	s.dir = filepath.Join(s.base, "work")
 	s.write("work/ocipkg.toml", "[trust]\nallow-flags = [\""+flag+"\"]\n")
-	if got := s.answer("--cflags", force); got != "-include "+quoted(root)+"/include/force.h \n" && got != "-I"+quoted(root)+"/include -include "+quoted(root)+"/include/force.h \n" {
+	if got := s.answer("--cflags", force); got != "-imacros "+quoted(root)+"/include/force.h \n" && got != "-I"+quoted(root)+"/include -imacros "+quoted(root)+"/include/force.h \n" {
 		t.Errorf("allowed: got %s", got)
 	}
 }

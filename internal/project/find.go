@@ -46,6 +46,15 @@ func (p *Project) Dependency(alias string) (Dependency, bool) {
 	return d, ok
 }
 
+// Sharing returns how the package of a name is linked: as its dependency says, else as the table [link] of the root does.
+// It is empty where neither says it.
+func (p *Project) Sharing(name string) Sharing {
+	if d, _ := p.Dependency(name); d.Shared != "" || p == nil {
+		return d.Shared
+	}
+	return p.File.Shared
+}
+
 // AllowFlags are the flags that packages may ask for by the word of the user: the
 // root's, and not of somebody else's source. A nil Project allows none.
 func (p *Project) AllowFlags() []string {

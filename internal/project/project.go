@@ -36,6 +36,33 @@ type File struct {
 	// package asks for.
 	Overrides map[string]reference.Reference
 	Trust     Trust
+	// Shared is the key of the table [link]: how what the project links is linked, where the dependency does not say it.
+	Shared Sharing
+}
+
+// Sharing is a value of the key shared: which libraries are linked. The empty value leaves it to whoever asks.
+type Sharing string
+
+const (
+	Static Sharing = "false"
+	Shared Sharing = "true"
+	// Fallback is static libraries, and shared ones where there is no static one.
+	Fallback Sharing = "fallback"
+)
+
+// sharing reads a value of the key shared.
+func sharing(value any) (Sharing, error) {
+	switch value {
+	case nil:
+		return "", nil
+	case false:
+		return Static, nil
+	case true:
+		return Shared, nil
+	case string(Fallback):
+		return Fallback, nil
+	}
+	return "", fmt.Errorf("shared is %v; set it to true, false or %q", value, Fallback)
 }
 
 // Trust is the table [trust]: what packages may do beyond what none can do any
@@ -60,8 +87,8 @@ type Dependency struct {
 	Tag   string `toml:"tag"`
 	// CMake is the name that find_package calls it by; empty is the alias.
 	CMake string `toml:"cmake"`
-	// Shared asks for the shared libraries.
-	Shared bool `toml:"shared"`
+	// Shared says which libraries are linked; empty: what the project's [link] says.
+	Shared Sharing `toml:"-"`
 	// Modules are the components that are linked; empty: the one that is named as the alias, else the package's defaults.
 	Modules []string `toml:"modules"`
 }
@@ -98,6 +125,9 @@ func parse(raw []byte) (File, error) {
 		Dependencies map[string]any    `toml:"dependencies"`
 		Overrides    map[string]string `toml:"overrides"`
 		Trust        Trust             `toml:"trust"`
+		Link         struct {
+			Shared any `toml:"shared"`
+		} `toml:"link"`
 	}
 	decoder := toml.NewDecoder(strings.NewReader(string(raw))).DisallowUnknownFields()
 	if err := decoder.Decode(&doc); err != nil {
@@ -111,6 +141,9 @@ func parse(raw []byte) (File, error) {
 		}
 	}
 	var err error
+	if f.Shared, err = sharing(doc.Link.Shared); err != nil {
+		return File{}, fmt.Errorf("the table [link]: %w", err)
+	}
 	if f.Dependencies, err = dependencies(doc.Dependencies); err != nil {
 		return File{}, err
 	}
@@ -178,6 +211,11 @@ func dependency(value any) (Dependency, error) {
 	case string:
 		d.Image = value
 	case map[string]any:
+		var err error
+		if d.Shared, err = sharing(value["shared"]); err != nil {
+			return d, err
+		}
+		delete(value, "shared")
 		// Through TOML again, for the rules about keys and types.
 		raw, err := toml.Marshal(value)
 		if err != nil {
@@ -187,7 +225,7 @@ func dependency(value any) (Dependency, error) {
 			var unknown *toml.StrictMissingError
 			if errors.As(err, &unknown) && len(unknown.Errors) > 0 {
 				key := strings.Join(unknown.Errors[0].Key(), ".")
-				return d, fmt.Errorf("the key %q is not known%s; the keys are image, tag, cmake and shared", key, near.Hint(key, "image", "tag", "cmake", "shared"))
+				return d, fmt.Errorf("the key %q is not known%s; the keys are image, tag, cmake, shared and modules", key, near.Hint(key, "image", "tag", "cmake", "shared", "modules"))
 			}
 			return d, err
 		}
@@ -205,8 +243,8 @@ func explain(err error) error {
 	if errors.As(err, &unknown) && len(unknown.Errors) > 0 {
 		line, _ := unknown.Errors[0].Position()
 		key := strings.Join(unknown.Errors[0].Key(), ".")
-		hint := near.Hint(key, "org.opencontainers.image", "package", "package.name", "package.version", "package.system-libs", "package.cps", "dependencies", "overrides", "trust", "trust.allow-flags")
-		return fmt.Errorf("line %d: the key %q is not known%s; the tables are [org.opencontainers.image], [package], [dependencies], [overrides] and [trust]", line, key, hint)
+		hint := near.Hint(key, "org.opencontainers.image", "package", "package.name", "package.version", "package.system-libs", "package.cps", "dependencies", "overrides", "link", "link.shared", "trust", "trust.allow-flags")
+		return fmt.Errorf("line %d: the key %q is not known%s; the tables are [org.opencontainers.image], [package], [dependencies], [link], [overrides] and [trust]", line, key, hint)
 	}
 	var syntax *toml.DecodeError
 	if errors.As(err, &syntax) {

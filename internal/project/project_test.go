@@ -48,11 +48,28 @@ allow-flags = ["-fplugin=a.so"]
 	if got := f.Dependencies["zlib"].Reference(); got != "ghcr.io/acme/zlib:1.3" {
 		t.Errorf("zlib is %s", got)
 	}
-	if got := f.Dependencies["png"]; !reflect.DeepEqual(got, Dependency{Image: "ghcr.io/acme/libpng", Tag: "1.6", CMake: "PNG", Shared: true, Modules: []string{"libpng16"}}) {
+	if got := f.Dependencies["png"]; !reflect.DeepEqual(got, Dependency{Image: "ghcr.io/acme/libpng", Tag: "1.6", CMake: "PNG", Shared: Shared, Modules: []string{"libpng16"}}) {
 		t.Errorf("png is %+v", got)
 	}
 	if !slices.Equal(f.Trust.AllowFlags, []string{"-fplugin=a.so"}) {
 		t.Errorf("trust is %+v", f.Trust)
+	}
+}
+
+func TestADependencySaysHowItIsLinkedBeforeTheProjectDoes(t *testing.T) {
+	for table, want := range map[string][2]Sharing{
+		"":                                {"", Static},
+		"[link]\nshared = true\n":         {Shared, Static},
+		"[link]\nshared = \"fallback\"\n": {Fallback, Static},
+		"[link]\nshared = false\n":        {Static, Static},
+	} {
+		f, err := parse([]byte(table + "[dependencies]\na = \"x.example/a:1\"\nb = { image = \"x.example/b\", tag = \"1\", shared = false }\n"))
+		if p := newProject("/", f); err != nil || p.Sharing("a") != want[0] || p.Sharing("x.example/c:1") != want[0] || p.Sharing("b") != want[1] {
+			t.Errorf("%q: got %q, %q, %v; want %q", table, p.Sharing("a"), p.Sharing("b"), err, want)
+		}
+	}
+	if got := (*Project)(nil).Sharing("a"); got != "" {
+		t.Errorf("without a project: got %q", got)
 	}
 }
 
@@ -106,6 +123,8 @@ func TestAnErrorInAProjectFileSaysWhereItIs(t *testing.T) {
 		"[override]\n\"a.b/c\" = \"a.b/c:1\"":                   "did you mean overrides?",
 		"[trust]\ncmake-config = true":                          "the key \"trust.cmake-config\" is not known",
 		"[trust]\nallow-flags = \"-x\"":                         "line 2",
+		"[link]\nshared = \"static\"":                           "the table [link]: shared is static; set it to true, false or \"fallback\"",
+		"[dependencies]\na = { image = \"b/c\", shared = 1 }":   "the dependency \"a\": shared is 1",
 		"[something]":                                           "the key \"something\" is not known; the tables are",
 		"[overrides]\n\"a.b/c:1\" = \"a.b/c:2\"":                "leave the tag out",
 		"[overrides]\n\"a.b/c\" = \"1.3\"":                      "neither a tag nor a digest",

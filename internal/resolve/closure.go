@@ -33,8 +33,8 @@ type Root struct {
 	*Node
 	// Name is what it was asked for by, as the caller wrote it.
 	Name string
-	// Shared reports whether the project wants the package's shared libraries.
-	Shared bool
+	// Shared is how the project wants the package linked; empty: it does not say.
+	Shared project.Sharing
 	// Modules are the components that are wanted; empty: the package's defaults.
 	Modules []string
 }
@@ -106,7 +106,7 @@ func (c *closure) roots(ctx context.Context, names []string) ([]Root, error) {
 			return nil, err
 		}
 		dependency, isAlias := c.resolver.Project.Dependency(name)
-		root := Root{Node: node, Name: name, Shared: dependency.Shared, Modules: dependency.Modules}
+		root := Root{Node: node, Name: name, Shared: c.resolver.Project.Sharing(name), Modules: dependency.Modules}
 		switch {
 		case module != "":
 			root.Modules = []string{module}

@@ -134,9 +134,9 @@ func TestAMissingRequirementSaysWhoNeedsIt(t *testing.T) {
 
 func TestAnAliasStandsForItsPackage(t *testing.T) {
 	_, r := newWorld(t, map[string][]string{"z": nil})
-	r.Project = &project.Project{File: project.File{Dependencies: map[string]project.Dependency{"zlib": {Image: "r.example/a/z", Tag: "1", Shared: true}}}}
+	r.Project = &project.Project{File: project.File{Dependencies: map[string]project.Dependency{"zlib": {Image: "r.example/a/z", Tag: "1", Shared: project.Shared}}}}
 	roots, _, err := r.Closure(t.Context(), []string{"zlib"})
-	if err != nil || len(roots) != 1 || !roots[0].Shared || roots[0].Name != "zlib" {
+	if err != nil || len(roots) != 1 || roots[0].Shared != project.Shared || roots[0].Name != "zlib" {
 		t.Errorf("got %+v, %v", roots, err)
 	}
 }
