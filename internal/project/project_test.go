@@ -156,13 +156,25 @@ func TestTheRootIsTheNearestAndNeverBeyondTheProject(t *testing.T) {
 			t.Errorf("from %s the root is %q, want %q", dir, got, want)
 		}
 	}
-	t.Run("OCIPKG_PROJECT comes first", func(t *testing.T) {
+	t.Run("OCIPKG_PROJECT counts where there is none", func(t *testing.T) {
 		t.Setenv("OCIPKG_PROJECT", filepath.Join(top, "named"))
-		if p, err := Find(filepath.Join(top, "a/b")); err != nil || p.Root != filepath.Join(top, "named") {
-			t.Errorf("got %+v, %v", p, err)
+		for dir, want := range map[string]string{"a/b/c": "a/b", "a": ".", "repo/sub": "named", "module/sub": "named"} {
+			if p, err := Find(filepath.Join(top, dir)); err != nil || p == nil || p.Root != filepath.Join(top, want) {
+				t.Errorf("from %s: got %+v, %v, want %s", dir, p, err, want)
+			}
 		}
+		// CMake runs programs where it was started, and has found the project.
+		t.Setenv("OCIPKG_CALLER", "cmake")
+		if p, err := Find(filepath.Join(top, "a/b")); err != nil || p == nil || p.Root != filepath.Join(top, "named") {
+			t.Errorf("by ocipkg.cmake: got %+v, %v", p, err)
+		}
+		t.Setenv("OCIPKG_PROJECT", "")
+		if p, err := Find(filepath.Join(top, "a/b")); err != nil || p == nil || p.Root != filepath.Join(top, "a/b") {
+			t.Errorf("where ocipkg.cmake has found none: got %+v, %v", p, err)
+		}
+		t.Setenv("OCIPKG_CALLER", "")
 		t.Setenv("OCIPKG_PROJECT", filepath.Join(top, "repo"))
-		if _, err := Find(top); !errors.Is(err, errdef.ErrNotFound) {
+		if _, err := Find(filepath.Join(top, "repo")); !errors.Is(err, errdef.ErrNotFound) {
 			t.Errorf("without a project file there: %v", err)
 		}
 	})
@@ -211,6 +223,39 @@ func TestTheRootIsThatOfTheBuildAndNotOfOthersSource(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestSourceInABuildBelongsToTheNearestProjectOrTheRoot(t *testing.T) {
+	t.Setenv("OCIPKG_PROJECT", "")
+	top := t.TempDir()
+	for _, name := range []string{"app/ocipkg.toml", "app/lib/ocipkg.toml", "go/pkg/mod/dep@v1/ocipkg.toml"} {
+		path := filepath.Join(top, name)
+		text := "[dependencies]\n\"" + filepath.Base(filepath.Dir(name)) + "\" = \"r.example/x:1\"\n"
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(strings.Replace(text, "@", "-", 1)), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	root, err := Find(filepath.Join(top, "app"))
+	if err != nil || root == nil {
+		t.Fatal(root, err)
+	}
+	for dir, want := range map[string]struct {
+		root string
+		has  []string
+	}{
+		"app": {"app", []string{"app"}}, "app/lib": {"app/lib", []string{"lib"}},
+		"go/pkg/mod/dep@v1": {"app", []string{"app", "dep-v1"}}, "go/pkg/mod/other@v1": {"app", []string{"app"}},
+	} {
+		p, err := root.For(filepath.Join(top, dir))
+		if err != nil || p == nil || p.Root != filepath.Join(top, want.root) {
+			t.Fatalf("%s: got %+v, %v, want %s", dir, p, err, want.root)
+		}
+		for _, alias := range []string{"app", "lib", "dep-v1"} {
+			if _, has := p.Dependency(alias); has != slices.Contains(want.has, alias) {
+				t.Errorf("%s: the alias %s is known: %t", dir, alias, has)
+			}
+		}
 	}
 }
 
