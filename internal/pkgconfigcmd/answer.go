@@ -197,6 +197,15 @@ func (c *command) real() (*system.PkgConfig, error) {
 		if n.ours && n.shared {
 			c.pkgConfig.Shared[n.link.Package] = true
 		}
+		if !n.ours {
+			c.pkgConfig.System = append(c.pkgConfig.System, n.Name)
+		}
+	}
+	all, _ := c.link() // what cannot be linked, asks for nothing
+	for _, flags := range all {
+		for _, s := range flags.System {
+			c.pkgConfig.System = append(c.pkgConfig.System, s.Name)
+		}
 	}
 	return c.pkgConfig, nil
 }

@@ -46,6 +46,18 @@ func (p *Project) Dependency(alias string) (Dependency, bool) {
 	return d, ok
 }
 
+// Aliases returns the names of all dependencies, and of each whether the user has
+// chosen it, and not source of others. A nil Project has none.
+func (p *Project) Aliases() map[string]bool {
+	all := map[string]bool{}
+	for ; p != nil; p = p.inner {
+		for alias := range p.Dependencies {
+			all[alias] = !p.foreign
+		}
+	}
+	return all
+}
+
 // AllowFlags are the flags that packages may ask for by the word of the user: the
 // root's, and not of somebody else's source. A nil Project allows none.
 func (p *Project) AllowFlags() []string {

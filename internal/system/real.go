@@ -29,6 +29,8 @@ type PkgConfig struct {
 	Packages []*link.Package
 	Options  link.Options           // how packages are linked
 	Shared   map[*link.Package]bool // those of which shared libraries are linked whatever Options say
+	// System are the modules that are asked for as the system's: no package is described by such a name.
+	System []string
 
 	dir string // the descriptions of the packages; empty: not made
 }
