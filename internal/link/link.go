@@ -293,7 +293,7 @@ func checkVersion(by *Package, name string, answer Request) error {
 		if err != nil || len(list) != 1 {
 			continue // which is for checkSystem to say
 		}
-		if !list[0].Allows(version) {
+		if version == "" || !list[0].Allows(version) {
 			return refuse(constraint)
 		}
 	}

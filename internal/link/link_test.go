@@ -390,6 +390,7 @@ func TestARequirementIsAnsweredByTheVersionThatItSays(t *testing.T) {
 		"less than":                  {cps.Requirement{Constraints: []string{"< 1.3"}}, "1.3.1", "", true, refused},
 		"not that one":               {cps.Requirement{Constraints: []string{"!= 1.3.1"}}, "1.3.1", "", true, refused},
 		"unknown":                    {cps.Requirement{Constraints: []string{">= 1.2"}}, "", "", false, unsaid},
+		"unknown, less than":         {cps.Requirement{Constraints: []string{"< 2"}}, "", "", true, unsaid},
 		"unknown, and nothing asked": {cps.Requirement{}, "", "", false, ""},
 		"the same":                   {cps.Requirement{Version: "1.3.1"}, "1.3.1", "", false, ""},
 		"not compatible":             {cps.Requirement{Version: "1.2"}, "1.3.1", "", false, refused},

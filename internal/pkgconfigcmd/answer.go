@@ -60,9 +60,12 @@ func (c *command) resolve(ctx context.Context) error {
 // compareVersions is --atleast-version and its like: as with pkgconf one
 // package that meets it is enough.
 func (c *command) compareVersions() error {
+	var unsaid error
 	for _, n := range c.names {
 		if n.ours {
-			if c.allows(n.version) {
+			if n.version == "" {
+				unsaid = noVersion(n.Name, c.compare+" "+c.compareTo)
+			} else if c.allows(n.version) {
 				return nil
 			}
 			continue
@@ -70,6 +73,9 @@ func (c *command) compareVersions() error {
 		if _, err := c.ask("", "--"+c.compare+"-version="+c.compareTo, "--", n.Dependency.String()); err == nil {
 			return nil
 		}
+	}
+	if unsaid != nil {
+		return unsaid
 	}
 	return errNo
 }

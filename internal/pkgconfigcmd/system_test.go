@@ -113,6 +113,31 @@ func TestAModuleOfAListedPackageIsOursAndOneOfARequiredPackageTheSystems(t *test
 	}
 }
 
+func TestAPackageWithoutAVersionClaimsNone(t *testing.T) {
+	s := newSession(t)
+	const bare = "localhost:1/acme/bare:1.0"
+	s.build("bare/lib/libbare.a", "int bare(void) { return 42; }")
+	s.load(filepath.Join(s.base, "bare"), bare)
+	s.system("other", "3", "Requires: bare\n")
+	if got := s.answer("--modversion", bare, "other"); got != "\n3\n" {
+		t.Errorf("got %q", got)
+	}
+	if got := s.answer("--libs-only-l", "other", bare); got != "-lbare -lother -lbare \n" {
+		t.Errorf("what requires it: got %q", got)
+	}
+	for _, args := range [][]string{{"--libs", bare + " >= 1.0"}, {"--libs", bare + " < 2"}, {"--exists", "--print-errors", bare + " = 1.0"}, {"--max-version=9", "--print-errors", bare}} {
+		line := s.refusal(args...)
+		for _, want := range []string{"does not say which version it is", "version under [package]", "without a version"} {
+			if !strings.Contains(line, want) || strings.Contains(line, "tag") {
+				t.Errorf("%q: got %s, want %q", args, line, want)
+			}
+		}
+	}
+	if r := s.ours("--atleast-version=1", bare); r.code != 1 || r.out+r.err != "" {
+		t.Errorf("got %+v", r)
+	}
+}
+
 func TestASystemPackageGetsOurSharedLibraryWhereThatIsWanted(t *testing.T) {
 	s := newSession(t)
 	s.build("only/lib/libonly.so", "int only(void) { return 1; }")

@@ -131,7 +131,7 @@ func module(name string, request link.Request, flags *link.Flags, shared bool) (
 	line("Name", description.Name)
 	fmt.Fprintf(&out, "Description: %s\n", oneLine(description.Description))
 	line("URL", description.URL)
-	line("Version", Version(request))
+	fmt.Fprintf(&out, "Version: %s\n", Version(request)) // which pkg-config asks for, if it is empty
 	var needs, needsPrivate []string
 	for _, s := range flags.System {
 		dependencies, err := Dependencies(s)
