@@ -158,7 +158,7 @@ func TestAWordThatAProjectFileDoesNotKnowIsNamedWithTheOneThatWasMeant(t *testin
 		{"\n[override]\n\"ghcr.io/acme/zlib\" = \"ghcr.io/acme/zlib:1\"\n", []string{"line 2", `"override"`, "did you mean overrides?"}},
 		{"[package]\nverison = \"1\"\n", []string{"line 2", `"package.verison"`, "did you mean package.version?"}},
 		{"[dependencies]\nzlib = { imagge = \"ghcr.io/acme/zlib\", tag = \"1\" }\n", []string{`"imagge"`, "did you mean image?", `"zlib"`}},
-		{"[dependencies]\nzlib = { image = \"ghcr.io/acme/zlib\", tag = \"1\", frobnicate = 1 }\n", []string{`"frobnicate"`, "the keys are image, tag, cmake and shared"}},
+		{"[dependencies]\nzlib = { image = \"ghcr.io/acme/zlib\", tag = \"1\", frobnicate = 1 }\n", []string{`"frobnicate"`, "the keys are image, tag, cmake, shared and modules"}},
 		{"[overrides]\n\"ghcr.io/acme/zlib\" = \"ghcr.io/acme/zlib\"\n", []string{"has neither a tag nor a digest"}},
 		{"[dependencies]\nzlib = \"ghcr.io/acme/zlib:1\"\nzlib = \"ghcr.io/acme/zlib:2\"\n", []string{"line 3", "zlib"}},
 	} {

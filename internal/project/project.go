@@ -187,7 +187,7 @@ func dependency(value any) (Dependency, error) {
 			var unknown *toml.StrictMissingError
 			if errors.As(err, &unknown) && len(unknown.Errors) > 0 {
 				key := strings.Join(unknown.Errors[0].Key(), ".")
-				return d, fmt.Errorf("the key %q is not known%s; the keys are image, tag, cmake and shared", key, near.Hint(key, "image", "tag", "cmake", "shared"))
+				return d, fmt.Errorf("the key %q is not known%s; the keys are image, tag, cmake, shared and modules", key, near.Hint(key, "image", "tag", "cmake", "shared", "modules"))
 			}
 			return d, err
 		}
