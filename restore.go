@@ -69,6 +69,7 @@ func (c *Client) restore(ctx context.Context, patterns []string, options Restore
 		return nil, err
 	}
 	c.warnStale(own)
+	c.warnSystemAliases(own)
 	asked, err := c.asked(ctx, own, patterns, target, options.Tags)
 	if err != nil {
 		return nil, err

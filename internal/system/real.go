@@ -152,6 +152,19 @@ func (p *PkgConfig) Ask(about, what string, args ...string) (string, error) {
 	return stdout.String(), nil
 }
 
+// Has returns those of the names that are modules of the system, as far as its pkg-config, if there is one, says.
+func Has(names []string) []string {
+	real, err := new(PkgConfig).Find("")
+	if err != nil {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		cmd := exec.Command(real, "--exists", "--", name)
+		cmd.Env = Environment(real)
+		return !link.IsModule(name) || cmd.Run() != nil
+	})
+}
+
 // OwnDirs puts the directories of our packages right in flags that the real
 // pkg-config gives: it puts PKG_CONFIG_SYSROOT_DIR in front of every directory, and
 // pkgconf does not quote those that stand in a flag such as -Wl,-rpath.
