@@ -107,4 +107,11 @@ func TestASecondProjectIsNotTheFirst(t *testing.T) {
 	if text := read(t, s, "first/ocipkg.toml") + read(t, s, "second/ocipkg.toml"); strings.Count(text, name) != 1 || read(t, s, "first/ocipkg.toml") != "" {
 		t.Errorf("the files say %q", text)
 	}
+	// CMake runs pkg-config where it was started.
+	s.WriteFile("second/CMakeLists.txt", "cmake_minimum_required(VERSION 3.24)\nproject(app C)\ninclude(ocipkg)\nfind_package(PkgConfig REQUIRED)\n"+
+		"pkg_check_modules(EVENT REQUIRED IMPORTED_TARGET event_core)\nadd_executable(app ../main.c)\ntarget_link_libraries(app PkgConfig::EVENT)\n", 0o644)
+	s.Run("sh", "-ec", `cd first; eval $(ocipkg env); cmake -G Ninja -S ../second -B ../cmake -DCMAKE_MODULE_PATH="$(ocipkg cmake-dir)"; cmake --build ../cmake`).OK()
+	if got := s.Run("cmake/app").OK().Stdout; got != "1\n" {
+		t.Errorf("the function in the program that CMake built returns %q", got)
+	}
 }
