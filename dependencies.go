@@ -14,10 +14,15 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/ocipkg/ocipkg/internal/artifact"
+	"github.com/ocipkg/ocipkg/internal/cps"
 	"github.com/ocipkg/ocipkg/internal/errdef"
 	"github.com/ocipkg/ocipkg/internal/project"
 	"github.com/ocipkg/ocipkg/internal/reference"
+	"github.com/ocipkg/ocipkg/internal/resolve"
 	"github.com/ocipkg/ocipkg/internal/scratch"
+	"github.com/ocipkg/ocipkg/internal/system"
+	"github.com/ocipkg/ocipkg/platform"
 )
 
 // AddOptions say how a dependency is added. The zero value names it after its
@@ -34,6 +39,9 @@ type Added struct {
 	Name  string `json:"name"`
 	// File is the project file.
 	File string `json:"file"`
+	// Names are those that the package answers to in builds of the project: the
+	// alias, then its modules, sorted.
+	Names []string `json:"names"`
 	// Changes are those of the lock.
 	Changes []LockChange `json:"changes"`
 }
@@ -42,7 +50,8 @@ type Added struct {
 // directory is part of, and to its lock with all that it requires. A project
 // file that is not there is made in the working directory. An alias that the
 // project has stands for the new name from then on when that is of the same
-// repository. When the package is not to be had, nothing is changed.
+// repository. When the package is not to be had, nothing is changed. A name that the
+// system's pkg-config has, too, is a warning.
 func (c *Client) Add(ctx context.Context, name string, options AddOptions) (Added, error) {
 	added, err := c.add(ctx, name, options)
 	if err != nil {
@@ -80,7 +89,99 @@ func (c *Client) add(ctx context.Context, name string, options AddOptions) (Adde
 		}
 		return project.WithDependency(text, alias, name)
 	})
-	return Added{Alias: alias, Name: ref.String(), File: file, Changes: changes}, err
+	if err != nil {
+		return Added{}, err
+	}
+	added := Added{Alias: alias, Name: ref.String(), File: file, Changes: changes}
+	if added.Names, err = c.answers(ctx, of, alias); err != nil {
+		c.warn(fmt.Sprintf("which modules %s has is not known: %v", ref, err))
+	}
+	c.warnSystem(added.Names, func(name string) string {
+		if name == alias {
+			return ref.String()
+		}
+		return ref.String() + "+" + name
+	})
+	return added, nil
+}
+
+// answers returns the names that the package of an alias answers to in builds of a
+// project: the alias first.
+func (c *Client) answers(ctx context.Context, of *project.Project, alias string) ([]string, error) {
+	names := []string{alias}
+	of, err := of.Again()
+	if err != nil {
+		return names, err
+	}
+	document, err := c.describedAs(ctx, of, alias)
+	for _, module := range resolve.Modules(document) {
+		if _, other := of.Dependency(module); !other {
+			names = append(names, module)
+		}
+	}
+	return names, err
+}
+
+// describedAs returns the link description of a dependency, as the store has it or as
+// the package comes; nil for none. Of several builds it is that of this machine, or
+// else the first.
+func (c *Client) describedAs(ctx context.Context, of *project.Project, alias string) (*cps.Package, error) {
+	ctx, err := c.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ref, err := of.Reference(alias)
+	if err != nil {
+		return nil, err
+	}
+	locked, err := of.Locked(ref)
+	if err != nil || locked == nil {
+		return nil, err
+	}
+	build, err := locked.Choose(func() (Platform, error) { return platform.Target("") })
+	if err != nil {
+		build = &locked.Builds[0]
+	}
+	if p, err := c.store.Package(build.Digest); err == nil {
+		return p.CPS, nil
+	}
+	from, err := c.source(ref)
+	if err != nil {
+		return nil, err
+	}
+	top, raw, err := from.Manifest(ctx, build.Digest)
+	if err != nil {
+		return nil, err
+	}
+	pkg, err := artifact.OpenManifest(ctx, stored{from, c.store}, top, raw)
+	if err != nil {
+		return nil, err
+	}
+	return pkg.Config.CPS, nil
+}
+
+// warnSystem says which names the system's pkg-config has, too: a build that asks it,
+// and not ocipkg, links another library, and ocipkg never hears of it. Reference says
+// how else the package of a name is asked for.
+func (c *Client) warnSystem(names []string, reference func(name string) string) {
+	has := system.Has(names)
+	if len(has) == 0 {
+		return
+	}
+	const most = 10
+	list := strings.Join(has[:min(len(has), most)], ", ")
+	if len(has) > most {
+		list += fmt.Sprintf(" and %d more", len(has)-most)
+	}
+	c.warn(fmt.Sprintf("the system's pkg-config has %s, too: a build that does not ask ocipkg, for want of eval $(ocipkg env), links the system's without a word; where that may happen, name packages by reference, as in #cgo pkg-config: %s", list, reference(has[0])))
+}
+
+// warnSystemAliases does that for the aliases of a project, which may be nil.
+func (c *Client) warnSystemAliases(of *project.Project) {
+	c.warnSystem(slices.Sorted(maps.Keys(of.Aliases())), func(alias string) string {
+		ref, _ := of.Reference(alias)
+		return ref.String()
+	})
 }
 
 // mayStandFor refuses an alias that the text of a project file has for another

@@ -62,6 +62,9 @@ func (c *Client) Pin(ctx context.Context, patterns []string, options PinOptions)
 		return nil, fmt.Errorf("pin %s: %w", strings.Join(patterns, " "), err)
 	}
 	if options.Check {
+		if own, err := project.Find("."); err == nil {
+			c.warnSystemAliases(own)
+		}
 		return pins, checkPins(pins, patterns, options)
 	}
 	return pins, nil

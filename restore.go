@@ -69,6 +69,7 @@ func (c *Client) restore(ctx context.Context, patterns []string, options Restore
 		return nil, err
 	}
 	c.warnStale(own)
+	c.warnSystemAliases(own)
 	asked, err := c.asked(ctx, own, patterns, target, options.Tags)
 	if err != nil {
 		return nil, err
@@ -122,11 +123,11 @@ func (c *Client) asked(ctx context.Context, own *project.Project, patterns []str
 		return nil, err
 	}
 	for _, p := range packages {
-		of, err := project.Find(p.Dir)
+		in, err := own.For(p.Dir)
 		if err != nil {
 			return nil, err
 		}
-		by := asker{what: "the Go package " + p.ImportPath, foreign: p.IsForeign() || project.Foreign(p.Dir), in: own.Within(of)}
+		by := asker{what: "the Go package " + p.ImportPath, foreign: p.IsForeign() || project.Foreign(p.Dir), in: in}
 		for _, name := range p.CgoPkgConfig {
 			if dependency, ok := by.in.Dependency(name); ok {
 				name = dependency.Reference()

@@ -81,6 +81,7 @@ function(_ocipkg_project)
   if(NOT "${ours}" STREQUAL "")
     unset(ENV{OCIPKG_TARGET})
   endif()
+  unset(ENV{OCIPKG_CALLER}) # of a CMake that runs this one: what it says of the project is its own
   _ocipkg_run(code failure cmake-project ${arguments})
   if(NOT "${failure}" STREQUAL "")
     message(FATAL_ERROR "${failure}")

@@ -240,7 +240,7 @@ func environment(ctx context.Context) (variables, error) {
 	}
 	v.Real = otherPkgConfig(v.PkgConfig)
 	v.Allow = allowed(os.Getenv("CGO_LDFLAGS_ALLOW"))
-	of, err := currentProject()
+	of, err := project.Find(".")
 	if of != nil {
 		v.Project = of.Root
 	}
@@ -274,27 +274,6 @@ func otherPkgConfig(front string) string {
 		return ""
 	}
 	return path
-}
-
-// currentProject gives the project of the working directory. What
-// OCIPKG_PROJECT says counts only where there is none: the shell may still have
-// it from another project.
-func currentProject() (*project.Project, error) {
-	set, wasSet := os.LookupEnv("OCIPKG_PROJECT")
-	if !wasSet {
-		return project.Find(".")
-	}
-	if err := os.Unsetenv("OCIPKG_PROJECT"); err != nil {
-		return nil, err
-	}
-	of, err := project.Find(".")
-	if err := os.Setenv("OCIPKG_PROJECT", set); err != nil {
-		return nil, err
-	}
-	if of != nil || err != nil {
-		return of, err
-	}
-	return project.Find(".")
 }
 
 const frontName = "ocipkg-pkg-config"

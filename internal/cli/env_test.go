@@ -83,26 +83,6 @@ func TestProgramsBesideComeBeforeThoseOnThePath(t *testing.T) {
 	}
 }
 
-func TestProjectOfTheDirectoryComesBeforeThatOfTheShell(t *testing.T) {
-	here, before, neither := t.TempDir(), t.TempDir(), t.TempDir()
-	for _, dir := range []string{here, before} {
-		if err := os.WriteFile(filepath.Join(dir, "ocipkg.toml"), nil, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Setenv("OCIPKG_PROJECT", before)
-	for dir, want := range map[string]string{here: here, neither: before} {
-		t.Chdir(dir)
-		of, err := currentProject()
-		if err != nil || of == nil || of.Root != want {
-			t.Errorf("in %s: got %+v, %v, want %s", dir, of, err, want)
-		}
-		if os.Getenv("OCIPKG_PROJECT") != before {
-			t.Error("the variable is not what it was")
-		}
-	}
-}
-
 func TestPkgConfigOfTheShellStaysTheRealOne(t *testing.T) {
 	dir := t.TempDir()
 	front, other := program(t, dir, frontName), program(t, dir, "pkgconf")

@@ -17,7 +17,8 @@ func (a *app) addCommand() *cobra.Command {
 		Short: "Add a package to what the project links",
 		Long: `Add a package to [dependencies] in ocipkg.toml, and to ocipkg.lock with all that it
 requires. An ocipkg.toml that is not there is made here. An alias that the project
-has stands for the new tag from then on. The alias is printed.`,
+has stands for the new tag from then on. The alias is printed, and on standard error
+the names that the package answers to in builds of the project.`,
 		Example: "  ocipkg add ghcr.io/acme/zstd:1.5\n  ocipkg add --as png ghcr.io/acme/libpng:1.6",
 		Args:    usage(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -31,6 +32,7 @@ has stands for the new tag from then on. The alias is printed.`,
 				return a.resultJSON(cmd, added)
 			}
 			a.note(fmt.Sprintf("%s is %s in %s", added.Alias, added.Name, added.File))
+			a.note(added.Alias + ": " + shortList(added.Names))
 			a.noteChanges(added.Changes)
 			return a.result(cmd, added.Alias)
 		},
@@ -38,6 +40,16 @@ has stands for the new tag from then on. The alias is printed.`,
 	cmd.Flags().StringVar(&options.Alias, "as", "", "the `ALIAS` in the project (default: the last part of the repository's name)")
 	a.addJSON(cmd)
 	return cmd
+}
+
+// shortList joins names, of many the first ten.
+func shortList(names []string) string {
+	const most = 10
+	text := strings.Join(names[:min(len(names), most)], ", ")
+	if len(names) > most {
+		text += fmt.Sprintf(", … (%d names)", len(names))
+	}
+	return printable(text)
 }
 
 func (a *app) removeCommand() *cobra.Command {

@@ -140,6 +140,7 @@ func (in *installer) describe(staging string, root *os.Root, pkg *artifact.Packa
 		if link.CPS, err = in.Derive(root); err != nil {
 			return fmt.Errorf("find out how it is linked: %w", err)
 		}
+		link.Derived = link.CPS != nil
 	}
 	if err := makeViews(staging, &link, files); err != nil {
 		return err

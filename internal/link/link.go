@@ -31,8 +31,10 @@ type Package struct {
 	StaticView, SharedView string
 	CPS                    *cps.Package
 	CXX                    string // the C++ runtime its archives were built for, "libstdc++" or "libc++"; empty: the target's usual one
-	// Requires says which package answers to a requirement of this one, by requirement: the Name of another package.
-	// What it does not list is looked up by the names of all packages, then by those of their components.
+	// Requires says which package answers to a requirement of this one, by requirement: the Name of another package. What it
+	// does not list is a component of the package itself, else the name or a component of a package that it does list, else
+	// the system's. Nil is of a package that cannot say what it requires: its requirements are looked up by the names of all
+	// packages, then by those of their components.
 	Requires map[string]string
 
 	views map[string]string // the files in StaticView and SharedView, by kind and name; nil: not asked yet
@@ -291,28 +293,39 @@ func (c *collector) find(from *cps.Package, name string) (*cps.Package, string) 
 }
 
 func (c *collector) answer(from *cps.Package, name string) (*cps.Package, string) {
-	if answer := c.of[from].Requires[name]; answer != "" {
-		name = answer
-	}
+	by := c.of[from]
 	for _, p := range c.packages {
-		if p.Name == name {
+		if answer := by.Requires[name]; answer != "" && p.Name == answer {
 			return p.CPS, ""
 		}
 	}
-	for _, p := range c.packages {
-		if p.CPS.Name == name {
+	has := func(p *cps.Package) bool { return p.Components[name] != nil && p.Components[name].Linkable() }
+	if by.Requires != nil && has(from) {
+		return from, name
+	}
+	for _, p := range c.asked(by) {
+		if p.Name == name || p.CPS.Name == name {
 			return p.CPS, ""
 		}
 	}
-	for _, p := range c.packages {
-		if component := p.CPS.Components[name]; component != nil && component.Linkable() && p.CPS != from {
+	for _, p := range c.asked(by) {
+		if has(p.CPS) && p.CPS != from {
 			return p.CPS, name
 		}
 	}
-	if component := from.Components[name]; component != nil && component.Linkable() {
+	if has(from) {
 		return from, name
 	}
 	return nil, ""
+}
+
+// asked lists the packages that may answer to requirements which a package does not list.
+func (c *collector) asked(by *Package) []*Package {
+	if by.Requires == nil {
+		return c.packages
+	}
+	listed := slices.Collect(maps.Values(by.Requires))
+	return slices.DeleteFunc(slices.Clone(c.packages), func(p *Package) bool { return !slices.Contains(listed, p.Name) })
 }
 
 // checkVersion reports a requirement of a package that is answered by another version. Constraints are pkg-config's; a
@@ -334,7 +347,7 @@ func checkVersion(by *Package, name string, answer Request) error {
 		if err != nil || len(list) != 1 {
 			continue // which is for checkSystem to say
 		}
-		if !list[0].Allows(version) {
+		if version == "" || !list[0].Allows(version) {
 			return refuse(constraint)
 		}
 	}

@@ -406,6 +406,41 @@ func TestARequirementFindsItsPackage(t *testing.T) {
 	}
 }
 
+func TestARequirementIsOfThePackagesThatAreRequiredOrOfTheSystem(t *testing.T) {
+	make := func(name string, requires map[string]string, components ...string) *Package {
+		p := single(name, archive("@prefix@/lib/lib"+name+".a"))
+		for _, c := range components {
+			p.CPS.Components[c] = archive("@prefix@/lib/lib" + c + ".a")
+		}
+		p.Requires = requires
+		return p
+	}
+	for what, test := range map[string]struct {
+		requires map[string]string
+		name     string
+		system   bool
+	}{
+		"by what it lists":                              {map[string]string{"ssl": "openssl"}, "ssl", false},
+		"a component of what it lists":                  {map[string]string{"ssl": "openssl"}, "libcrypto", false},
+		"what it lists, by its own name":                {map[string]string{"ssl": "openssl"}, "openssl", false},
+		"a component of its own":                        {map[string]string{}, "own", false},
+		"a component of a package that it lists not":    {map[string]string{}, "libcrypto", true},
+		"a package that it lists not":                   {map[string]string{"x": "other"}, "openssl", true},
+		"a component, for one that says nothing":        {nil, "libcrypto", false},
+		"a package, for one that says nothing":          {nil, "openssl", false},
+		"neither, for one that says nothing":            {nil, "libz", true},
+		"a component of its own, where it says nothing": {nil, "own", false},
+	} {
+		p := make("app", test.requires, "own")
+		p.CPS.Components["app"].Requires = []string{test.name}
+		openssl, other := make("openssl", nil, "libcrypto"), make("other", nil)
+		f, err := Link([]*Package{p, openssl, other}, []Request{{Package: p}, {Package: openssl}}, Options{})
+		if err != nil || (len(f.System) == 1) != test.system {
+			t.Errorf("%s: of the system are %+v, %v", what, f.System, err)
+		}
+	}
+}
+
 func TestARequirementIsAnsweredByTheVersionThatItSays(t *testing.T) {
 	const refused, unsaid = "the version of zlib is 1.3.1", "zlib does not say which version it is"
 	for name, test := range map[string]struct {
@@ -419,6 +454,7 @@ func TestARequirementIsAnsweredByTheVersionThatItSays(t *testing.T) {
 		"less than":                  {cps.Requirement{Constraints: []string{"< 1.3"}}, "1.3.1", "", true, refused},
 		"not that one":               {cps.Requirement{Constraints: []string{"!= 1.3.1"}}, "1.3.1", "", true, refused},
 		"unknown":                    {cps.Requirement{Constraints: []string{">= 1.2"}}, "", "", false, unsaid},
+		"unknown, less than":         {cps.Requirement{Constraints: []string{"< 2"}}, "", "", true, unsaid},
 		"unknown, and nothing asked": {cps.Requirement{}, "", "", false, ""},
 		"the same":                   {cps.Requirement{Version: "1.3.1"}, "1.3.1", "", false, ""},
 		"not compatible":             {cps.Requirement{Version: "1.2"}, "1.3.1", "", false, refused},

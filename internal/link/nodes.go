@@ -23,7 +23,10 @@ func FromNodes(roots []resolve.Root, all []*resolve.Node) (packages []*Package, 
 			SharedView: filepath.ToSlash(n.Package.Shared),
 			CPS:        document,
 			CXX:        n.Package.Platform.Cxx,
-			Requires:   map[string]string{},
+		}
+		// One that its producer did not describe cannot say what it requires.
+		if !n.Package.Derived || len(n.Requires) > 0 {
+			p.Requires = map[string]string{}
 		}
 		for requirement, needed := range n.Requires {
 			p.Requires[requirement] = needed.Name

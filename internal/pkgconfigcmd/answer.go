@@ -68,9 +68,12 @@ func (c *command) resolve(ctx context.Context) error {
 // compareVersions is --atleast-version and its like: as with pkgconf one
 // package that meets it is enough.
 func (c *command) compareVersions() error {
+	var unsaid error
 	for _, n := range c.names {
 		if n.ours {
-			if c.allows(n.version) {
+			if n.version == "" {
+				unsaid = noVersion(n.Name, c.compare+" "+c.compareTo)
+			} else if c.allows(n.version) {
 				return nil
 			}
 			continue
@@ -78,6 +81,9 @@ func (c *command) compareVersions() error {
 		if _, err := c.ask("", "--"+c.compare+"-version="+c.compareTo, "--", n.Dependency.String()); err == nil {
 			return nil
 		}
+	}
+	if unsaid != nil {
+		return unsaid
 	}
 	return errNo
 }
@@ -202,6 +208,14 @@ func (c *command) real() (*system.PkgConfig, error) {
 	for _, n := range c.names {
 		if n.ours && n.shared {
 			c.pkgConfig.Shared[n.link.Package] = true
+		}
+		if !n.ours {
+			c.pkgConfig.System = append(c.pkgConfig.System, n.Name)
+		}
+	}
+	if flags, err := c.link(); err == nil { // what cannot be linked, asks for nothing
+		for _, s := range flags.System {
+			c.pkgConfig.System = append(c.pkgConfig.System, s.Name)
 		}
 	}
 	return c.pkgConfig, nil

@@ -163,8 +163,16 @@ func (r *request) allows(version string) bool {
 	return order == 0
 }
 
+// noVersion is the error for a constraint on a package which does not say its version.
+func noVersion(name, constraint string) error {
+	return errdef.Errorf(errdef.ErrNotFound, "package %s does not say which version it is, and %s is required: ask for it without a version, or have its author set version under [package] in ocipkg.toml, or in its .pc file", name, constraint)
+}
+
 // checkConstraint refuses a package of ours that is not of the version wanted.
 func checkConstraint(d pkgconf.Dependency, version string) error {
+	if d.Op != "" && version == "" {
+		return noVersion(d.Name, d.Op+" "+d.Version)
+	}
 	if d.Allows(version) {
 		return nil
 	}

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 
+	"github.com/ocipkg/ocipkg/internal/errdef"
 	"github.com/ocipkg/ocipkg/internal/reference"
 	"github.com/ocipkg/ocipkg/internal/store"
 	"github.com/ocipkg/ocipkg/platform"
@@ -37,6 +38,9 @@ func (f fetcher) Fetch(ctx context.Context, ref reference.Reference, target plat
 	return f.store.Lookup(ref, func() (platform.Platform, error) { return target, nil })
 }
 
+// exitPlatform is the exit code of ocipkg for a package without a build for the target.
+const exitPlatform = 7
+
 // run runs ocipkg, of whose output only the reason of a failure is of use here.
 func run(ctx context.Context, program string, args []string) error {
 	var stderr strings.Builder
@@ -47,6 +51,9 @@ func run(ctx context.Context, program string, args []string) error {
 	if errors.As(err, &failed) {
 		lines := strings.Split(strings.TrimSpace(stderr.String()), "\n")
 		if reason := strings.TrimSpace(lines[len(lines)-1]); reason != "" {
+			if failed.ExitCode() == exitPlatform {
+				return errdef.Errorf(errdef.ErrPlatform, "%s", reason)
+			}
 			return errors.New(reason)
 		}
 	}

@@ -5,8 +5,9 @@
 //
 // A name with a slash in it that is no path is a reference to a package; one
 // that is listed under [dependencies] in ocipkg.toml is an alias of such a
-// package. Any other name is the system's, and left to the real pkg-config, as
-// is a call with no other names in it. Packages are linked statically, unless
+// package, and one that is a module of such a package is answered by it. Any other
+// name is the system's, and left to the real pkg-config, as is a call with no other
+// names in it. Packages are linked statically, unless
 // --shared or the project file says otherwise.
 //
 // On success nothing is written to stderr: cmd/go takes both streams for flags.
@@ -93,7 +94,7 @@ func (c *command) run(ctx context.Context, args []string) (string, error) {
 		}
 		return "", nil
 	}
-	ours, err := c.tellApart()
+	ours, err := c.tellApart(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -127,16 +128,15 @@ func (c *command) versionBehind() string {
 }
 
 // tellApart finds out which names are ours, and whether any is.
-func (c *command) tellApart() (bool, error) {
+func (c *command) tellApart(ctx context.Context) (bool, error) {
 	any := false
 	for _, d := range c.request.packages {
 		n := name{Dependency: d, ours: reference.InPkgConfig(d.Name)}
 		if !n.ours {
-			_, ok, err := c.source.alias(d.Name)
-			if err != nil {
+			var err error
+			if n.ours, err = c.source.answers(ctx, d.Name); err != nil {
 				return false, err
 			}
-			n.ours = ok
 		}
 		any = any || n.ours
 		c.names = append(c.names, n)
@@ -175,8 +175,8 @@ const usage = `usage: ocipkg-pkg-config [OPTIONS] [PACKAGES]
 
 A pkg-config that also knows packages in registries. A name with a slash in it,
 such as ghcr.io/acme/zstd:1.5, and an alias under [dependencies] in ocipkg.toml
-are such packages, fetched when the store lacks them. Any other name is looked
-up by the real pkg-config. A name may be followed by a constraint: NAME >= 1.2.
+are such packages, fetched when the store lacks them; modules of the packages
+listed there are theirs. Any other name is looked up by the real pkg-config. A name may be followed by a constraint: NAME >= 1.2.
 
 flags for the compiler and the linker:
   --cflags, --cflags-only-I, --cflags-only-other

@@ -21,12 +21,15 @@ type source struct {
 	// triple is the target that the program's name says; empty for none.
 	triple string
 	found  func() (*project.Project, error)
+	// resolver is of all that a call looks up.
+	resolver func() (*resolve.Resolver, error)
 }
 
 func newSource(program string) source {
 	s := source{triple: triple(program)}
 	s.target = sync.OnceValues(s.buildTarget)
 	s.found = sync.OnceValues(func() (*project.Project, error) { return project.Find(".") })
+	s.resolver = sync.OnceValues(s.newResolver)
 	return s
 }
 
@@ -39,14 +42,21 @@ func (s source) buildTarget() (platform.Platform, error) {
 	return platform.Target(s.triple)
 }
 
-// alias gives the dependency of the project that goes by that name.
-func (s source) alias(name string) (project.Dependency, bool, error) {
+// answers reports whether a name is that of a package which the project lists, or of a module of one.
+func (s source) answers(ctx context.Context, name string) (bool, error) {
 	p, err := s.found()
-	if err != nil {
-		return project.Dependency{}, false, err
+	if err != nil || len(p.Aliases()) == 0 {
+		return false, err
 	}
-	d, ok := p.Dependency(name)
-	return d, ok, nil
+	if _, ok := p.Dependency(name); ok {
+		return true, nil
+	}
+	resolver, err := s.resolver()
+	if err != nil {
+		return false, err
+	}
+	alias, _, err := resolver.Answer(ctx, name)
+	return alias != "", err
 }
 
 // closure is what the packages of a call come to.
@@ -55,8 +65,7 @@ type closure struct {
 	requests []link.Request // one for each name that was asked for
 }
 
-// closure gives the packages of those names, and all that they require.
-func (s source) closure(ctx context.Context, names []string) (*closure, error) {
+func (s source) newResolver() (*resolve.Resolver, error) {
 	p, err := s.found()
 	if err != nil {
 		return nil, err
@@ -69,9 +78,17 @@ func (s source) closure(ctx context.Context, names []string) (*closure, error) {
 	if err != nil {
 		return nil, err
 	}
-	resolver := resolve.Resolver{
+	return &resolve.Resolver{
 		Store: from, Target: s.target, Fetcher: fetcher{store: from, source: s},
 		Project: p, Locked: policy.Locked, Foreign: project.Foreign("."),
+	}, nil
+}
+
+// closure gives the packages of those names, and all that they require.
+func (s source) closure(ctx context.Context, names []string) (*closure, error) {
+	resolver, err := s.resolver()
+	if err != nil {
+		return nil, err
 	}
 	roots, all, err := resolver.Closure(ctx, names)
 	if err != nil {

@@ -72,6 +72,72 @@ func TestASystemPackageThatRequiresOursGetsOurs(t *testing.T) {
 	}
 }
 
+func TestAModuleOfAListedPackageIsOursAndOneOfARequiredPackageTheSystems(t *testing.T) {
+	s := newSession(t)
+	s.build("foo/lib/libfoo_core.a", "int core(void) { return 42; }")
+	s.write("foo/lib/pkgconfig/foo_core.pc", "prefix=/x\nName: foo\nDescription: of a test\nVersion: 1.2\nLibs: -L${prefix}/lib -lfoo_core\n")
+	foo := quoted(s.root(s.load(filepath.Join(s.base, "foo"), "localhost:1/acme/foo:1")))
+	s.build("bar/lib/libbar.a", "int bar(void) { return 42; }")
+	s.write("bar/lib/pkgconfig/bar.pc", "prefix=/x\nName: bar\nDescription: of a test\nVersion: 1\nRequires: sysfoo\nLibs: -L${prefix}/lib -lbar\n")
+	s.write("bar/lib/pkgconfig/sysbar.pc", "prefix=/x\nName: bar\nDescription: of a test\nVersion: 1\nLibs: -L${prefix}/lib -lbar\n")
+	bar := quoted(s.root(s.load(filepath.Join(s.base, "bar"), "localhost:1/acme/bar:1")))
+	s.build("other/lib/libother.a", "int other(void) { return 42; }")
+	s.write("other/lib/pkgconfig/sysfoo.pc", "prefix=/x\nName: other\nDescription: of a test\nVersion: 1\nLibs: -L${prefix}/lib -lother\n")
+	other := quoted(s.root(s.load(filepath.Join(s.base, "other"), "localhost:1/acme/other:1")))
+	s.write("work/ocipkg.toml", "[dependencies]\nfoo = \"localhost:1/acme/foo:1\"\n")
+	for _, name := range []string{"foo_core", "sysfoo", "sysbar"} {
+		s.system(name, "0.1", "")
+	}
+	const system = "-L/sys/lib "
+	for args, want := range map[string]string{
+		"--libs foo_core":                        "-L" + foo + "/lib -lfoo_core \n",
+		"--modversion foo_core":                  "1.2\n",
+		"--libs sysfoo":                          system + "-lsysfoo \n",
+		"--libs sysfoo localhost:1/acme/other:1": "-L" + other + "/lib -lother " + system + "-lsysfoo \n",
+		"--libs foo_core sysbar localhost:1/acme/bar:1 localhost:1/acme/other:1": "-L" + foo + "/lib -L" + bar + "/lib -L" + other + "/lib -lfoo_core -lbar -lother " + system + "-lsysbar -lsysfoo \n",
+	} {
+		if got := s.answer(strings.Fields(args)...); got != want {
+			t.Errorf("%s:\n got %s\nwant %s", args, got, want)
+		}
+	}
+	s.write("main.c", "int core(void);\nint main(void) { return core() - 42; }\n")
+	s.set("PATH", filepath.Dir(program)+":"+os.Getenv("PATH"))
+	for _, way := range []string{"ocipkg-pkg-config --libs foo_core", "ocipkg link foo_core"} {
+		if r := s.exec("sh", "-c", `eval "cc ../main.c -o app $(`+way+`)" && ./app`); r.code != 0 {
+			t.Errorf("%s: %+v", way, r)
+		}
+	}
+	s.write("work/ocipkg.toml", "[dependencies]\nfoo = \"localhost:1/acme/foo:1\"\ngone = \"localhost:1/acme/gone:1\"\n")
+	if line := s.refusal("--libs", "sysfoo"); !strings.Contains(line, `look up sysfoo: the dependency "gone" may have a module of that name`) {
+		t.Errorf("got %s", line)
+	}
+}
+
+func TestAPackageWithoutAVersionClaimsNone(t *testing.T) {
+	s := newSession(t)
+	const bare = "localhost:1/acme/bare:1.0"
+	s.build("bare/lib/libbare.a", "int bare(void) { return 42; }")
+	s.load(filepath.Join(s.base, "bare"), bare)
+	s.system("other", "3", "Requires: bare\n")
+	if got := s.answer("--modversion", bare, "other"); got != "\n3\n" {
+		t.Errorf("got %q", got)
+	}
+	if got := s.answer("--libs-only-l", "other", bare); got != "-lbare -lother -lbare \n" {
+		t.Errorf("what requires it: got %q", got)
+	}
+	for _, args := range [][]string{{"--libs", bare + " >= 1.0"}, {"--libs", bare + " < 2"}, {"--exists", "--print-errors", bare + " = 1.0"}, {"--max-version=9", "--print-errors", bare}} {
+		line := s.refusal(args...)
+		for _, want := range []string{"does not say which version it is", "version under [package]", "without a version"} {
+			if !strings.Contains(line, want) || strings.Contains(line, "tag") {
+				t.Errorf("%q: got %s, want %q", args, line, want)
+			}
+		}
+	}
+	if r := s.ours("--atleast-version=1", bare); r.code != 1 || r.out+r.err != "" {
+		t.Errorf("got %+v", r)
+	}
+}
+
 func TestASystemPackageGetsOurSharedLibraryWhereThatIsWanted(t *testing.T) {
 	s := newSession(t)
 	s.build("only/lib/libonly.so", "int only(void) { return 1; }")

@@ -55,6 +55,18 @@ func (p *Project) Sharing(name string) Sharing {
 	return p.File.Shared
 }
 
+// Aliases returns the names of all dependencies, and of each whether the user has
+// chosen it, and not source of others. A nil Project has none.
+func (p *Project) Aliases() map[string]bool {
+	all := map[string]bool{}
+	for ; p != nil; p = p.inner {
+		for alias := range p.Dependencies {
+			all[alias] = !p.foreign
+		}
+	}
+	return all
+}
+
 // AllowFlags are the flags that packages may ask for by the word of the user: the
 // root's, and not of somebody else's source. A nil Project allows none.
 func (p *Project) AllowFlags() []string {
@@ -117,36 +129,62 @@ func (p *Project) Locked(ref reference.Reference) (*LockedPackage, error) {
 	return nil, nil
 }
 
-// Find gives the project that a build in the directory dir is part of; nil when
-// there is none. It is the first of: the directory that OCIPKG_PROJECT names;
-// the nearest at or above dir, unless that is in source of others; under cargo,
-// the nearest above OUT_DIR. Looking upwards ends at the first ocipkg.toml, at
-// .git or go.mod, at the user's home, and at a directory that belongs to somebody
-// else; in one that everybody can write to, a file of somebody else is passed over.
+// Find returns the project that a build in the directory dir is part of; nil when
+// there is none. It is the nearest at or above dir; where there is none, the one in
+// the directory that OCIPKG_PROJECT names, which a shell may still have from another
+// project, else, under cargo, the nearest above OUT_DIR. Source of others belongs to
+// one of these two, where there is one. Looking upwards ends at the first
+// ocipkg.toml, at .git or go.mod, at the user's home, and at a directory that belongs
+// to somebody else; in one that everybody can write to, a file of somebody else is
+// passed over.
 func Find(dir string) (*Project, error) {
-	if named := os.Getenv("OCIPKG_PROJECT"); named != "" {
-		abs, err := filepath.Abs(named)
-		if err != nil {
-			return nil, err
-		}
-		file, err := Read(filepath.Join(abs, FileName))
-		if errors.Is(err, errdef.ErrNotFound) {
-			return nil, errdef.Errorf(errdef.ErrNotFound, "OCIPKG_PROJECT is %q, and there is no %s in it; correct or unset it", named, FileName)
-		}
-		p := newProject(abs, file)
-		if err != nil || !Foreign(dir) {
-			return p, err
-		}
-		inner, err := above(dir)
-		return p.Within(inner), err
+	near, err := above(dir)
+	if err != nil || near != nil && !near.foreign && !setByCMake() {
+		return near, err
 	}
-	p, err := above(dir)
-	out := os.Getenv("OUT_DIR")
-	if err != nil || out == "" || os.Getenv("CARGO") == "" || p != nil && !Foreign(dir) {
-		return p, err
+	root, err := named()
+	if err != nil || root != nil && near != nil && !near.foreign {
+		return root, err
 	}
-	root, err := above(out)
-	return root.Within(p), err
+	return root.Within(near), nil
+}
+
+// setByCMake reports whether OCIPKG_PROJECT is from ocipkg.cmake, which knows the
+// project: CMake runs programs in the directory that it was started in, and that may
+// be in another one.
+func setByCMake() bool {
+	return os.Getenv("OCIPKG_CALLER") == "cmake" && os.Getenv("OCIPKG_PROJECT") != ""
+}
+
+// named returns the project that the environment says; nil when it says none.
+func named() (*Project, error) {
+	name := os.Getenv("OCIPKG_PROJECT")
+	if name == "" {
+		if out := os.Getenv("OUT_DIR"); out != "" && os.Getenv("CARGO") != "" {
+			return above(out)
+		}
+		return nil, nil
+	}
+	dir, err := filepath.Abs(name)
+	if err != nil {
+		return nil, err
+	}
+	file, err := Read(filepath.Join(dir, FileName))
+	if errors.Is(err, errdef.ErrNotFound) {
+		return nil, errdef.Errorf(errdef.ErrNotFound, "OCIPKG_PROJECT is %q, and there is no %s in it; correct or unset it", name, FileName)
+	}
+	return newProject(dir, file), err
+}
+
+// For returns the project that source in dir belongs to in a build of which p is the
+// root, nil for none: the nearest one, and for source of others p, with the aliases of
+// the nearest.
+func (p *Project) For(dir string) (*Project, error) {
+	near, err := above(dir)
+	if err != nil || near != nil && !near.foreign {
+		return near, err
+	}
+	return p.Within(near), nil
 }
 
 // At gives the project whose root is the directory dir, and whose project file

@@ -117,27 +117,28 @@ func TestOnlyTheUsersOwnFileSaysWhatPackagesMayAskFor(t *testing.T) {
 
 func TestAnErrorInAProjectFileSaysWhereItIs(t *testing.T) {
 	for text, want := range map[string]string{
-		"[package]\nnaem = \"x\"":                               "line 2: the key \"package.naem\" is not known; did you mean package.name?",
-		"[packages]":                                            "the key \"packages\" is not known; did you mean package?",
-		"[dependancies]\nz = \"a/b\"":                           "the key \"dependancies\" is not known; did you mean dependencies?",
-		"[override]\n\"a.b/c\" = \"a.b/c:1\"":                   "did you mean overrides?",
-		"[trust]\ncmake-config = true":                          "the key \"trust.cmake-config\" is not known",
-		"[trust]\nallow-flags = \"-x\"":                         "line 2",
-		"[link]\nshared = \"static\"":                           "the table [link]: shared is static; set it to true, false or \"fallback\"",
-		"[dependencies]\na = { image = \"b/c\", shared = 1 }":   "the dependency \"a\": shared is 1",
-		"[something]":                                           "the key \"something\" is not known; the tables are",
-		"[overrides]\n\"a.b/c:1\" = \"a.b/c:2\"":                "leave the tag out",
-		"[overrides]\n\"a.b/c\" = \"1.3\"":                      "neither a tag nor a digest",
-		"[overrides]\n\"a.b/C\" = \"a.b/c:2\"":                  "lower case",
-		"[package\n":                                            "line 1",
-		"[org.opencontainers.image]\nversion = 1":               "is not a string",
-		"[org.opencontainers.image]\ncreated = 2026-01-02":      "is not a string",
-		"[org.opencontainers.image]\nurl = [\"a\"]":             "is not a string",
-		"[package]\nsystem-libs = \"m\"":                        "line 2",
-		"[dependencies]\nz = 1":                                 "the dependency \"z\"",
-		"[dependencies]\nz = \"A B\"":                           "not a package name",
-		"[dependencies]\nz = { image = \"a/b\", tagg = \"1\" }": "the key \"tagg\" is not known; did you mean tag?",
-		"[dependencies]\n\"a b\" = \"a/b\"":                     "an alias has no blank",
+		"[package]\nnaem = \"x\"":                                 "line 2: the key \"package.naem\" is not known; did you mean package.name?",
+		"[packages]":                                              "the key \"packages\" is not known; did you mean package?",
+		"[dependancies]\nz = \"a/b\"":                             "the key \"dependancies\" is not known; did you mean dependencies?",
+		"[override]\n\"a.b/c\" = \"a.b/c:1\"":                     "did you mean overrides?",
+		"[trust]\ncmake-config = true":                            "the key \"trust.cmake-config\" is not known",
+		"[trust]\nallow-flags = \"-x\"":                           "line 2",
+		"[link]\nshared = \"static\"":                             "the table [link]: shared is static; set it to true, false or \"fallback\"",
+		"[dependencies]\na = { image = \"b/c\", shared = 1 }":     "the dependency \"a\": shared is 1",
+		"[something]":                                             "the key \"something\" is not known; the tables are",
+		"[overrides]\n\"a.b/c:1\" = \"a.b/c:2\"":                  "leave the tag out",
+		"[overrides]\n\"a.b/c\" = \"1.3\"":                        "neither a tag nor a digest",
+		"[overrides]\n\"a.b/C\" = \"a.b/c:2\"":                    "lower case",
+		"[package\n":                                              "line 1",
+		"[org.opencontainers.image]\nversion = 1":                 "is not a string",
+		"[org.opencontainers.image]\ncreated = 2026-01-02":        "is not a string",
+		"[org.opencontainers.image]\nurl = [\"a\"]":               "is not a string",
+		"[package]\nsystem-libs = \"m\"":                          "line 2",
+		"[dependencies]\nz = 1":                                   "the dependency \"z\"",
+		"[dependencies]\nz = \"A B\"":                             "not a package name",
+		"[dependencies]\nz = { image = \"a/b\", tagg = \"1\" }":   "the key \"tagg\" is not known; did you mean tag?",
+		"[dependencies]\n\"a b\" = \"a/b\"":                       "an alias has no blank",
+		"[dependencies]\nz = { image = \"a/b\", module = \"1\" }": "did you mean modules?; the keys are image, tag, cmake, shared and modules",
 	} {
 		if _, err := parse([]byte(text)); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%q: %v, want %q", text, err, want)
@@ -175,13 +176,25 @@ func TestTheRootIsTheNearestAndNeverBeyondTheProject(t *testing.T) {
 			t.Errorf("from %s the root is %q, want %q", dir, got, want)
 		}
 	}
-	t.Run("OCIPKG_PROJECT comes first", func(t *testing.T) {
+	t.Run("OCIPKG_PROJECT counts where there is none", func(t *testing.T) {
 		t.Setenv("OCIPKG_PROJECT", filepath.Join(top, "named"))
-		if p, err := Find(filepath.Join(top, "a/b")); err != nil || p.Root != filepath.Join(top, "named") {
-			t.Errorf("got %+v, %v", p, err)
+		for dir, want := range map[string]string{"a/b/c": "a/b", "a": ".", "repo/sub": "named", "module/sub": "named"} {
+			if p, err := Find(filepath.Join(top, dir)); err != nil || p == nil || p.Root != filepath.Join(top, want) {
+				t.Errorf("from %s: got %+v, %v, want %s", dir, p, err, want)
+			}
 		}
+		// CMake runs programs where it was started, and has found the project.
+		t.Setenv("OCIPKG_CALLER", "cmake")
+		if p, err := Find(filepath.Join(top, "a/b")); err != nil || p == nil || p.Root != filepath.Join(top, "named") {
+			t.Errorf("by ocipkg.cmake: got %+v, %v", p, err)
+		}
+		t.Setenv("OCIPKG_PROJECT", "")
+		if p, err := Find(filepath.Join(top, "a/b")); err != nil || p == nil || p.Root != filepath.Join(top, "a/b") {
+			t.Errorf("where ocipkg.cmake has found none: got %+v, %v", p, err)
+		}
+		t.Setenv("OCIPKG_CALLER", "")
 		t.Setenv("OCIPKG_PROJECT", filepath.Join(top, "repo"))
-		if _, err := Find(top); !errors.Is(err, errdef.ErrNotFound) {
+		if _, err := Find(filepath.Join(top, "repo")); !errors.Is(err, errdef.ErrNotFound) {
 			t.Errorf("without a project file there: %v", err)
 		}
 	})
@@ -230,6 +243,39 @@ func TestTheRootIsThatOfTheBuildAndNotOfOthersSource(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestSourceInABuildBelongsToTheNearestProjectOrTheRoot(t *testing.T) {
+	t.Setenv("OCIPKG_PROJECT", "")
+	top := t.TempDir()
+	for _, name := range []string{"app/ocipkg.toml", "app/lib/ocipkg.toml", "go/pkg/mod/dep@v1/ocipkg.toml"} {
+		path := filepath.Join(top, name)
+		text := "[dependencies]\n\"" + filepath.Base(filepath.Dir(name)) + "\" = \"r.example/x:1\"\n"
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(strings.Replace(text, "@", "-", 1)), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	root, err := Find(filepath.Join(top, "app"))
+	if err != nil || root == nil {
+		t.Fatal(root, err)
+	}
+	for dir, want := range map[string]struct {
+		root string
+		has  []string
+	}{
+		"app": {"app", []string{"app"}}, "app/lib": {"app/lib", []string{"lib"}},
+		"go/pkg/mod/dep@v1": {"app", []string{"app", "dep-v1"}}, "go/pkg/mod/other@v1": {"app", []string{"app"}},
+	} {
+		p, err := root.For(filepath.Join(top, dir))
+		if err != nil || p == nil || p.Root != filepath.Join(top, want.root) {
+			t.Fatalf("%s: got %+v, %v, want %s", dir, p, err, want.root)
+		}
+		for _, alias := range []string{"app", "lib", "dep-v1"} {
+			if _, has := p.Dependency(alias); has != slices.Contains(want.has, alias) {
+				t.Errorf("%s: the alias %s is known: %t", dir, alias, has)
+			}
+		}
 	}
 }
 

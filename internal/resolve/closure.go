@@ -46,7 +46,8 @@ type Root struct {
 //
 // A name may have that of a module behind a plus sign, as [reference.CutModule]
 // has it; an alias stands for the modules that the project lists for it, else
-// for the one that is called as it is.
+// for the one that is called as it is. What is neither a reference nor an alias
+// may be a module of a package that the project lists: see [Resolver.Answer].
 func (r *Resolver) Closure(ctx context.Context, names []string) (roots []Root, all []*Node, err error) {
 	all, err = r.walk(func(c *closure) error {
 		roots, err = c.roots(ctx, names)
@@ -101,18 +102,25 @@ func (c *closure) roots(ctx context.Context, names []string) ([]Root, error) {
 	var roots []Root
 	for _, name := range names {
 		ref, module := reference.CutModule(name)
+		alias, answer, err := c.resolver.Answer(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		if alias != "" {
+			ref, module = alias, answer
+		}
 		node, err := c.visit(ctx, ref, nil)
 		if err != nil {
 			return nil, err
 		}
-		dependency, isAlias := c.resolver.Project.Dependency(name)
-		root := Root{Node: node, Name: name, Shared: c.resolver.Project.Sharing(name), Modules: dependency.Modules}
+		dependency, _ := c.resolver.Project.Dependency(alias)
+		root := Root{Node: node, Name: name, Shared: c.resolver.Project.Sharing(alias), Modules: dependency.Modules}
 		switch {
 		case module != "":
 			root.Modules = []string{module}
-		case isAlias && len(root.Modules) == 0 && node.Package.CPS != nil:
-			if c := node.Package.CPS.Components[name]; c != nil && c.Linkable() {
-				root.Modules = []string{name}
+		case alias != "" && len(root.Modules) == 0:
+			if found := component(node.Package.CPS, name); found != "" {
+				root.Modules = []string{found}
 			}
 		}
 		roots = append(roots, root)

@@ -39,7 +39,8 @@ type Resolver struct {
 	// what neither a digest nor the lock pins is not fetched.
 	Foreign bool
 
-	checked bool // the lock goes with the project file
+	checked bool     // the lock goes with the project file
+	listed  []listed // what Answer looks through; nil: not looked up yet
 }
 
 // Package gives the package that name stands for: a reference, an alias of the

@@ -34,6 +34,8 @@ type world struct {
 	builtWith map[string]string
 	// platform is that of all packages.
 	platform platform.Platform
+	modules  map[string][]string // more of them, by package
+	failures map[string]error    // by repository
 }
 
 func (w *world) digest(name string) string { return fmt.Sprintf("sha256:%064x", []byte(name)) }
@@ -41,6 +43,9 @@ func (w *world) digest(name string) string { return fmt.Sprintf("sha256:%064x", 
 // Fetch puts a package into the store, as far as a look-up can tell.
 func (w *world) Fetch(ctx context.Context, ref reference.Reference, _ platform.Platform) (*store.Package, error) {
 	name := strings.TrimPrefix(ref.Repository, "a/")
+	if err := w.failures[name]; err != nil {
+		return nil, err
+	}
 	if tagged := w.tags[name+":"+ref.Tag]; tagged != "" && ref.Digest == "" {
 		name = tagged
 	}
@@ -55,7 +60,12 @@ func (w *world) Fetch(ctx context.Context, ref reference.Reference, _ platform.P
 	}
 	w.fetched = append(w.fetched, name)
 	link := store.Link{Version: store.LinkVersion, BootID: store.BootID(), Platform: w.platform}
-	link.CPS = &cps.Package{Name: name, CPSPath: cps.PrefixMarker, Components: map[string]*cps.Component{"minizip": {Type: cps.Interface}}}
+	link.CPS = &cps.Package{Name: name, CPSPath: cps.PrefixMarker, Components: map[string]*cps.Component{
+		"minizip": {Type: cps.Interface}, name + "_core": {Type: cps.Interface, PkgConfig: &cps.PkgConfig{Name: name}}, "tool": {Type: "executable", PkgConfig: &cps.PkgConfig{Name: name}},
+	}}
+	for _, module := range w.modules[name] {
+		link.CPS.Components[module] = &cps.Component{Type: cps.Archive, PkgConfig: &cps.PkgConfig{Name: module}}
+	}
 	for _, need := range needs {
 		repository, tag, tagged := strings.Cut(need, ":")
 		if !tagged {
@@ -160,6 +170,59 @@ func TestANameMayBeThatOfAModule(t *testing.T) {
 	}
 	if _, _, err := r.Closure(t.Context(), []string{"r.example/a/z:1+"}); err == nil {
 		t.Error("a plus sign without a module is taken")
+	}
+}
+
+func TestAListedPackageAnswersForAllItsModules(t *testing.T) {
+	w, r := newWorld(t, map[string][]string{"event": {"ssl"}, "png": nil, "ssl": nil})
+	w.modules = map[string][]string{"event": {"both", "png", "alone"}, "png": {"both"}}
+	r.Project = &project.Project{File: project.File{Dependencies: map[string]project.Dependency{
+		"libevent": {Image: "r.example/a/event", Tag: "1", Shared: project.Shared, Modules: []string{"event_core"}}, "png": {Image: "r.example/a/png", Tag: "1"},
+		"again": {Image: "r.example/a/event", Tag: "1"},
+	}}}
+	for name, want := range map[string][2]string{
+		"event_core": {"again", "event_core"}, "alone": {"again", "alone"}, "png_core": {"png", "png_core"},
+		"png":      {"png", ""}, // an alias, before the module of another
+		"minizip":  {},          // which pkg-config does not know
+		"tool":     {},          // which is not linked
+		"ssl_core": {},          // of a package that only a listed one requires
+		"x11":      {}, "r.example/a/event:1": {}, w.digest("event"): {},
+	} {
+		alias, module, err := r.Answer(t.Context(), name)
+		if err != nil || alias != want[0] || module != want[1] {
+			t.Errorf("%s: %q answers with %q, %v, want %q", name, alias, module, err, want)
+		}
+	}
+	if len(w.fetched) != 2 {
+		t.Errorf("fetched %q", w.fetched)
+	}
+	_, _, err := r.Answer(t.Context(), "both")
+	if !errors.Is(err, errdef.ErrUsage) || !strings.Contains(err.Error(), `"again" and "png"`) || !strings.Contains(err.Error(), `the alias "both"`) {
+		t.Errorf("two that have it: %v", err)
+	}
+	roots, all, err := r.Closure(t.Context(), []string{"alone", "png_core"})
+	if err != nil || len(all) != 3 || roots[0].Name != "alone" || roots[0].Modules[0] != "alone" || roots[1].Modules[0] != "png_core" {
+		t.Errorf("got %+v, %v", roots, err)
+	}
+}
+
+func TestAListedPackageThatCannotBeHadIsAnErrorUnlessItIsForOtherPlatforms(t *testing.T) {
+	w, r := newWorld(t, map[string][]string{"event": nil, "win": nil})
+	w.failures = map[string]error{"win": errdef.Errorf(errdef.ErrPlatform, "for Windows")}
+	r.Project = &project.Project{File: project.File{Dependencies: map[string]project.Dependency{
+		"event": {Image: "r.example/a/event", Tag: "1"}, "win": {Image: "r.example/a/win", Tag: "1"},
+	}}}
+	r.Foreign = true // the project's own list is the user's word
+	if alias, _, err := r.Answer(t.Context(), "event_core"); alias != "event" || err != nil {
+		t.Errorf("beside one for another platform: %q, %v", alias, err)
+	}
+	r.listed, w.failures["win"] = nil, errdef.Errorf(errdef.ErrNetwork, "no network")
+	if _, _, err := r.Answer(t.Context(), "x11"); !errors.Is(err, errdef.ErrNetwork) || !strings.Contains(err.Error(), `look up x11: the dependency "win" may have a module of that name: no network`) {
+		t.Errorf("got %v", err)
+	}
+	r.Project = nil
+	if alias, _, err := r.Answer(t.Context(), "x11"); alias != "" || err != nil {
+		t.Errorf("without a project: %q, %v", alias, err)
 	}
 }
 

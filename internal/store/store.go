@@ -122,6 +122,8 @@ type Link struct {
 	Size       int64                   `json:"size"`                 // bytes of all files
 	CPS        *cps.Package            `json:"cps,omitempty"`        // nil when there is nothing to link
 	Requires   []reference.Requirement `json:"requires,omitempty"`
+	// Derived reports whether CPS was made from the files when the package came, since its producer had said nothing.
+	Derived bool `json:"derived,omitempty"`
 }
 
 // LinkVersion is that of the link.json which is written and read here.

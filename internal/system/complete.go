@@ -15,6 +15,7 @@ import (
 // module that it does not have, or not in the version that is required, is an error of kind [errdef.ErrNotFound].
 func (p *PkgConfig) Complete(flags *link.Flags) error {
 	var compile, linked []string
+	p.leave(flags.System)
 	for _, s := range flags.System {
 		names, err := p.check(s)
 		if err != nil {
@@ -41,12 +42,20 @@ func (p *PkgConfig) Complete(flags *link.Flags) error {
 
 // Check reports the first of the modules which the system does not have, as Complete does.
 func (p *PkgConfig) Check(modules []link.SystemPackage) error {
+	p.leave(modules)
 	for _, s := range modules {
 		if _, err := p.check(s); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// leave leaves modules to the system, which a package may have, too.
+func (p *PkgConfig) leave(modules []link.SystemPackage) {
+	for _, s := range modules {
+		p.System = append(p.System, s.Name)
+	}
 }
 
 // check returns the dependencies to ask for, after it has asked whether they are there.

@@ -29,7 +29,7 @@ func (p *PkgConfig) Descriptions() (string, error) {
 }
 
 func (p *PkgConfig) describer() describer {
-	return describer{dir: p.dir, packages: p.Packages, options: p.Options, shared: p.Shared}
+	return describer{dir: p.dir, packages: p.Packages, options: p.Options, shared: p.Shared, system: p.System}
 }
 
 // Module returns the name of the module that describes what a call asks for, which it writes where there is none. name is
@@ -58,6 +58,7 @@ type describer struct {
 	packages []*link.Package
 	options  link.Options
 	shared   map[*link.Package]bool // those of which the shared libraries are linked
+	system   []string               // what is asked of the system, and described by none
 }
 
 func (d describer) all() error {
@@ -88,7 +89,7 @@ func (d describer) all() error {
 // write writes the file NAME.pc. What cannot be required by its name has none,
 // and neither has what cannot be linked at all.
 func (d describer) write(name string, request link.Request) error {
-	if !link.IsModule(name) {
+	if !link.IsModule(name) || slices.Contains(d.system, name) {
 		return nil
 	}
 	options := d.options
@@ -130,7 +131,7 @@ func module(name string, request link.Request, flags *link.Flags, shared bool) (
 	line("Name", description.Name)
 	fmt.Fprintf(&out, "Description: %s\n", oneLine(description.Description))
 	line("URL", description.URL)
-	line("Version", Version(request))
+	fmt.Fprintf(&out, "Version: %s\n", Version(request)) // which pkg-config asks for, if it is empty
 	var needs, needsPrivate []string
 	for _, s := range flags.System {
 		dependencies, err := Dependencies(s)

@@ -29,6 +29,8 @@ type PkgConfig struct {
 	Packages []*link.Package
 	Options  link.Options           // how packages are linked
 	Shared   map[*link.Package]bool // those of which shared libraries are linked whatever Options say
+	// System are the modules that are asked for as the system's: no package is described by such a name.
+	System []string
 
 	dir string // the descriptions of the packages; empty: not made
 }
@@ -148,6 +150,19 @@ func (p *PkgConfig) Ask(about, what string, args ...string) (string, error) {
 		return "", fmt.Errorf("run the real pkg-config: %w; set OCIPKG_REAL_PKG_CONFIG to another", err)
 	}
 	return stdout.String(), nil
+}
+
+// Has returns those of the names that are modules of the system, as far as its pkg-config, if there is one, says.
+func Has(names []string) []string {
+	real, err := new(PkgConfig).Find("")
+	if err != nil {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		cmd := exec.Command(real, "--exists", "--", name)
+		cmd.Env = Environment(real)
+		return !link.IsModule(name) || cmd.Run() != nil
+	})
 }
 
 // OwnDirs puts the directories of our packages right in flags that the real

@@ -11,17 +11,8 @@ import (
 	"github.com/ocipkg/ocipkg/internal/link"
 )
 
-// unknownVersion is that of a package that does not say: lower than any that
-// may be asked for, and a number, which build systems want.
-const unknownVersion = "0"
-
-// Version returns the version of what is asked for.
-func Version(r link.Request) string {
-	if version := r.Version(); version != "" {
-		return oneLine(version)
-	}
-	return unknownVersion
-}
+// Version returns the version of what is asked for; empty where nothing says it.
+func Version(r link.Request) string { return oneLine(r.Version()) }
 
 // described lists the components that had a .pc file and that stand for what is asked for: those that are named, else the
 // one that is named as the package is, and the default ones.
