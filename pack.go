@@ -314,6 +314,7 @@ func (o PackOptions) complete(spec *artifact.Spec, file project.File) error {
 	}
 	derivation := derive.Options{
 		Name: file.Package.Name, Version: file.Package.Version, SystemLibs: file.Package.SystemLibs,
+		Names:            file.Package.Names,
 		NativeStaticLibs: o.NativeStaticLibs, Warn: o.Warn,
 	}
 	for _, requirement := range spec.Requires {

@@ -289,3 +289,41 @@ func (u *user) emptyStore(t *testing.T) {
 	store := storetest.Dir(u.Session)
 	u.Run("sh", "-c", "chmod -R u+w "+store+"/packages && rm -rf "+store+"/packages "+store+"/refs "+store+"/blobs").OK()
 }
+
+func TestComponentsHaveTheNamesThatUpstreamGivesThem(t *testing.T) {
+	t.Parallel()
+	u := newUser(t)
+	icu := filepath.Join(u.producer.Temp, "icu")
+	debian.CopyUsr(t, icu, "libicu-dev", "libicu72")
+	u.producer.Own(icu)
+	u.producer.Run("ocipkg", "push", icu, u.host+"/acme/libicu-dev:72").OK()
+	u.WriteFile("main.c", "#include <unicode/uloc.h>\n#include <unicode/ucol.h>\nint main(void) {\n\tUErrorCode e = U_ZERO_ERROR;\n\treturn ucol_open(\"de\", &e) && U_SUCCESS(e) ? uloc_countAvailable() > 0 ? 42 : 1 : 2;\n}\n", 0o644)
+	dependencies := "icu = \"" + u.host + "/acme/libicu-dev:72\"\n"
+	u.cmake(t, "enable_language(CXX)\nfind_package(ICU 72 REQUIRED COMPONENTS uc I18N)\nadd_executable(app main.c)\ntarget_link_libraries(app PRIVATE ICU::I18N ICU::uc)\n", dependencies).OK()
+	u.Run("cmake", "--build", "build").OK()
+	u.Run("build/app").Exit(42)
+	text, err := os.ReadFile(u.linked)
+	if err != nil || !strings.Contains(string(text), storetest.Dir(u.Session)) || strings.Contains(string(text), "libicuuc.so") {
+		t.Errorf("the linker took %s, %v", text, err)
+	}
+
+	r := u.cmake(t, "enable_language(CXX)\nfind_package(ICU REQUIRED COMPONENTS nope uc neither)\n", dependencies).Exit(1)
+	if said := strings.Join(strings.Fields(r.Stderr), " "); !strings.Contains(said, "the package has no component nope, neither: its components are icu-i18n, icu-io, icu-uc") {
+		t.Errorf("CMake says %s", r.Stderr)
+	}
+}
+
+func TestTargetsHaveTheNamesThatTheProducerLists(t *testing.T) {
+	t.Parallel()
+	u := newUser(t)
+	u.producer.WriteFile("uv.c", "int uv(void) { return 42; }\n", 0o644)
+	u.producer.WriteFile("uv/include/uv.h", "int uv(void);\n", 0o644)
+	u.producer.WriteFile("ocipkg.toml", "[package]\nname = \"libuv\"\nversion = \"1.44\"\n[package.names]\nlibuv = [\"libuv::uv_a\", \"EventLoop\"]\n", 0o644)
+	u.producer.Run("sh", "-ec", "mkdir uv/lib; cc -c uv.c; ar rc uv/lib/libuv.a uv.o; ocipkg push uv "+u.host+"/acme/libuv:1.44").OK()
+	u.WriteFile("main.c", "#include <uv.h>\nint main(void) { return uv(); }\n", 0o644)
+	for name, target := range map[string]string{"uv": "libuv::uv_a", "UV": "EventLoop"} {
+		u.cmake(t, "find_package("+name+" REQUIRED)\nadd_executable(app main.c)\ntarget_link_libraries(app PRIVATE "+target+")\n", "uv = \""+u.host+"/acme/libuv:1.44\"\n").OK()
+		u.Run("cmake", "--build", "build").OK()
+		u.Run("build/app").Exit(42)
+	}
+}

@@ -111,8 +111,8 @@ func (c *closure) roots(ctx context.Context, names []string) ([]Root, error) {
 		case module != "":
 			root.Modules = []string{module}
 		case isAlias && len(root.Modules) == 0 && node.Package.CPS != nil:
-			if c := node.Package.CPS.Components[name]; c != nil && c.Linkable() {
-				root.Modules = []string{name}
+			if c, err := node.Package.CPS.Component(name, name); err == nil && node.Package.CPS.Components[c].Linkable() {
+				root.Modules = []string{c}
 			}
 		}
 		roots = append(roots, root)
