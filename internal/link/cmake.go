@@ -166,7 +166,7 @@ func (c *cmakeConfig) component(component string) error {
 
 // answers notes what COMPONENTS may name, the first target of a name.
 func (c *cmakeConfig) answers(name, target string) {
-	if name = strings.ToLower(name); c.components[name] == "" {
+	if name = strings.Map(plainRune, strings.ToLower(name)); c.components[name] == "" {
 		c.components[name] = target
 	}
 }
