@@ -65,6 +65,7 @@ func (c *Client) cmake(ctx context.Context, name string, options CMakeOptions) e
 		return err
 	}
 	packages, requests := link.FromNodes(roots, all)
+	requests[0] = asked(requests[0], name, options.Name, resolver.Project)
 	o := link.CMakeOptions{Name: options.Name, Exists: isDirectory}
 	o.OS, o.Env, o.AllowFlags = target.OS, target.Env, slices.Concat(options.AllowFlags, resolver.Project.AllowFlags())
 	how := sharing(roots[0].Shared, options.Shared, options.Static)
@@ -81,6 +82,18 @@ func (c *Client) cmake(ctx context.Context, name string, options CMakeOptions) e
 		os.WriteFile(filepath.Join(options.Directory, options.Name+"Config.cmake"), []byte(config), 0o666),
 		os.WriteFile(filepath.Join(options.Directory, options.Name+"ConfigVersion.cmake"), []byte(version), 0o666),
 	)
+}
+
+// asked is the request for a dependency that find_package asks for by another
+// name than its alias: that of one of its modules means that module.
+func asked(request link.Request, alias, name string, of *project.Project) link.Request {
+	dependency, isAlias := of.Dependency(alias)
+	if isAlias && len(request.Components) == 0 && dependency.CMake == "" && !strings.EqualFold(alias, name) {
+		if component, err := request.Package.CPS.Component(name, alias); err == nil {
+			request.Components = []string{component}
+		}
+	}
+	return request
 }
 
 // watched lists the files that decide what the packages are: the lock, the notes
@@ -114,15 +127,15 @@ func isDirectory(path string) bool {
 // project that the working directory is in. The target follows from the values
 // of CMake's own variables, unless platform, as in [GetOptions], or the
 // environment's OCIPKG_TARGET says it.
-func (c *Client) CMakeProject(target string, variables map[string]string) (string, error) {
-	if err := c.open(); err != nil {
-		return "", err
-	}
-	of, err := project.Find(".")
+//
+// The packages of [dependencies] are fetched for it, but for those without a
+// build for the target.
+func (c *Client) CMakeProject(ctx context.Context, target string, variables map[string]string) (string, error) {
+	ctx, err := c.begin(ctx)
 	if err != nil {
 		return "", err
 	}
-	p := link.CMakeProject{Answers: map[string]string{}, Target: target}
+	p := link.CMakeProject{Answers: map[string]string{}, Doubtful: map[string]string{}, Target: target}
 	if p.Target == "" {
 		p.Target = os.Getenv("OCIPKG_TARGET")
 	}
@@ -135,12 +148,55 @@ func (c *Client) CMakeProject(target string, variables map[string]string) (strin
 	if info, err := os.Stat(c.store.Path("refs")); err == nil {
 		p.State = info.ModTime().UTC().Format(time.RFC3339Nano)
 	}
-	if of != nil {
-		if err := describeProject(&p, of); err != nil {
+	resolver, err := c.resolver(p.Target)
+	if err != nil {
+		return "", err
+	}
+	if resolver.Project != nil {
+		if err := describeProject(&p, resolver.Project); err != nil {
+			return "", err
+		}
+		if err := c.list(ctx, &p, resolver); err != nil {
 			return "", err
 		}
 	}
 	return p.Text()
+}
+
+// list describes the packages that the project lists, and has them answer to
+// their own names where no alias does. One that has no build for the target is
+// passed over: what it would answer is the system's there.
+func (c *Client) list(ctx context.Context, p *link.CMakeProject, resolver *resolve.Resolver) error {
+	taken, roots := maps.Clone(p.Answers), map[string]string{}
+	for _, alias := range slices.Sorted(maps.Keys(resolver.Project.Dependencies)) {
+		found, all, err := resolver.Closure(ctx, []string{alias})
+		if errors.Is(err, errdef.ErrPlatform) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("prepare %s for CMake: %w", alias, err)
+		}
+		packages, requests := link.FromNodes(found, all)
+		if l := requests[0].Package.List(alias, packages, found[0].Shared == project.Shared, isDirectory); len(l.Includes)+len(l.LibraryDirs) > 0 {
+			p.Listed = append(p.Listed, l) // else nobody can ask for what it has
+		}
+		roots[alias] = requests[0].Package.Root
+		p.Depends = append(p.Depends, c.watched(resolver.Project, all)...)
+		for _, name := range requests[0].Package.CMakeNames() {
+			name = strings.ToLower(name)
+			switch other, ok := p.Answers[name]; {
+			case taken[name] != "" || ok && roots[other] == roots[alias]:
+			case ok:
+				p.Doubtful[name] = fmt.Sprintf("the packages %s and %s of [dependencies] both have %s: make it the alias of the one that is meant, or its cmake = …", other, alias, name)
+			default:
+				p.Answers[name] = alias
+			}
+		}
+	}
+	for name := range p.Doubtful {
+		delete(p.Answers, name)
+	}
+	return nil
 }
 
 func describeProject(p *link.CMakeProject, of *project.Project) error {

@@ -318,6 +318,7 @@ func (o PackOptions) complete(spec *artifact.Spec, file project.File) error {
 	var found []string
 	derivation := derive.Options{
 		Name: file.Package.Name, Version: file.Package.Version, SystemLibs: file.Package.SystemLibs,
+		Names:            file.Package.Names,
 		NativeStaticLibs: o.NativeStaticLibs, Warn: func(line string) { found = append(found, line) },
 	}
 	for _, requirement := range spec.Requires {

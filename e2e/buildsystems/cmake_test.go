@@ -218,14 +218,20 @@ func TestFindPackageSaysWhyAPackageCannotBeHad(t *testing.T) {
 	missing := u.host + "/acme/libpang:1.6"
 	u.producer.WriteFile("notes/README", "nothing to link\n", 0o644)
 	u.producer.Run("ocipkg", "push", "notes", u.host+"/acme/notes:1").OK()
+	elsewhere := "zlib = \"" + u.host + "/acme/elsewhere:1\""
+	u.producer.Run("ocipkg", "push", "notes", u.host+"/acme/elsewhere:1", "--platform", "windows/arm64").OK()
+	u.producer.WriteFile("libpng/NEWS", "another package\n", 0o644)
+	u.producer.Run("ocipkg", "push", "libpng", u.host+"/acme/copy:1", "--annotations", "libpng.toml").OK()
 	for name, c := range map[string]struct {
 		code, dependencies string
 		fails              bool
 		want, never        []string
 	}{
 		"required":                   {"find_package(ZLIB REQUIRED)", "zlib = \"" + missing + "\"", true, []string{"get " + missing}, nil},
-		"optional":                   {"find_package(ZLIB)\nmessage(NOTICE \"found: ${ZLIB_FOUND}.\")", "zlib = \"" + missing + "\"", false, []string{"get " + missing, "found: 0."}, nil},
-		"quiet":                      {"find_package(ZLIB QUIET)\nmessage(NOTICE \"found: ${ZLIB_FOUND}.\")", "zlib = \"" + missing + "\"", false, []string{"found: 0."}, []string{missing}},
+		"not asked for":              {"", "zlib = \"" + missing + "\"", true, []string{"prepare zlib for CMake: ", "get " + missing}, nil},
+		"for another system":         {"find_package(ZLIB REQUIRED)", elsewhere, true, []string{"is for windows/arm64"}, nil},
+		"optional":                   {"find_package(ZLIB)\nmessage(NOTICE \"found: ${ZLIB_FOUND}.\")", elsewhere, false, []string{"is for windows/arm64", "found: 0."}, nil},
+		"quiet":                      {"find_package(ZLIB QUIET)\nmessage(NOTICE \"found: ${ZLIB_FOUND}.\")", elsewhere, false, []string{"found: 0."}, []string{"windows/arm64"}},
 		"too old":                    {"find_package(ZLIB 2 REQUIRED)", "zlib = \"" + u.host + "/acme/zlib:1.2\"", true, []string{"version: 1.2.13"}, []string{"FindZLIB"}},
 		"without the component":      {"find_package(ZLIB REQUIRED COMPONENTS zz)", "zlib = \"" + u.host + "/acme/zlib:1.2\"", true, []string{"no component zz", "zlib"}, nil},
 		"added":                      {"include(ocipkg)\nocipkg_add_package(NAME zlib IMAGE " + missing + ")", "", true, []string{"ocipkg_add_package(NAME zlib)", "get " + missing}, nil},
@@ -233,7 +239,8 @@ func TestFindPackageSaysWhyAPackageCannotBeHad(t *testing.T) {
 		"two for a name":             {"find_package(ZLIB)", "zlib = \"a.b/c:1\"\nother = { image = \"a.b/c\", tag = \"1\", cmake = \"ZLIB\" }", true, []string{`"other" and "zlib"`}, nil},
 		"a project file that is not": {"find_package(ZLIB)", "zlib = 3", true, []string{"ocipkg.toml", "zlib"}, nil},
 		"without libraries":          {"find_package(notes REQUIRED)", "notes = \"" + u.host + "/acme/notes:1\"", true, []string{"no libraries"}, nil},
-		"a system's, not listed":     {"find_package(Threads REQUIRED)", "zlib = \"" + missing + "\"", false, nil, []string{missing}},
+		"a system's, not listed":     {"find_package(Threads REQUIRED)", elsewhere, false, nil, []string{"elsewhere", "asked for"}},
+		"a name of two packages":     {"find_package(libpng16 REQUIRED)", "one = \"" + u.host + "/acme/libpng:1.6\"\ntwo = \"" + u.host + "/acme/copy:1\"", true, []string{"the packages one and two of [dependencies] both have libpng16"}, nil},
 	} {
 		u.Run("rm", "-rf", "build").OK()
 		r := u.cmake(t, c.code+"\n", c.dependencies+"\n")
@@ -288,4 +295,42 @@ func (u *user) emptyStore(t *testing.T) {
 	t.Helper()
 	store := storetest.Dir(u.Session)
 	u.Run("sh", "-c", "chmod -R u+w "+store+"/packages && rm -rf "+store+"/packages "+store+"/refs "+store+"/blobs").OK()
+}
+
+func TestComponentsHaveTheNamesThatUpstreamGivesThem(t *testing.T) {
+	t.Parallel()
+	u := newUser(t)
+	icu := filepath.Join(u.producer.Temp, "icu")
+	debian.CopyUsr(t, icu, "libicu-dev", "libicu72")
+	u.producer.Own(icu)
+	u.producer.Run("ocipkg", "push", icu, u.host+"/acme/libicu-dev:72").OK()
+	u.WriteFile("main.c", "#include <unicode/uloc.h>\n#include <unicode/ucol.h>\nint main(void) {\n\tUErrorCode e = U_ZERO_ERROR;\n\treturn ucol_open(\"de\", &e) && U_SUCCESS(e) ? uloc_countAvailable() > 0 ? 42 : 1 : 2;\n}\n", 0o644)
+	dependencies := "icu = \"" + u.host + "/acme/libicu-dev:72\"\n"
+	u.cmake(t, "enable_language(CXX)\nfind_package(ICU 72 REQUIRED COMPONENTS uc I18N)\nadd_executable(app main.c)\ntarget_link_libraries(app PRIVATE ICU::I18N ICU::uc)\n", dependencies).OK()
+	u.Run("cmake", "--build", "build").OK()
+	u.Run("build/app").Exit(42)
+	text, err := os.ReadFile(u.linked)
+	if err != nil || !strings.Contains(string(text), storetest.Dir(u.Session)) || strings.Contains(string(text), "libicuuc.so") {
+		t.Errorf("the linker took %s, %v", text, err)
+	}
+
+	r := u.cmake(t, "enable_language(CXX)\nfind_package(ICU REQUIRED COMPONENTS nope uc neither)\n", dependencies).Exit(1)
+	if said := strings.Join(strings.Fields(r.Stderr), " "); !strings.Contains(said, "the package has no component nope, neither: its components are icu-i18n, icu-io, icu-uc") {
+		t.Errorf("CMake says %s", r.Stderr)
+	}
+}
+
+func TestTargetsHaveTheNamesThatTheProducerLists(t *testing.T) {
+	t.Parallel()
+	u := newUser(t)
+	u.producer.WriteFile("uv.c", "int uv(void) { return 42; }\n", 0o644)
+	u.producer.WriteFile("uv/include/uv.h", "int uv(void);\n", 0o644)
+	u.producer.WriteFile("ocipkg.toml", "[package]\nname = \"libuv\"\nversion = \"1.44\"\n[package.names]\nlibuv = [\"libuv::uv_a\", \"EventLoop\"]\n", 0o644)
+	u.producer.Run("sh", "-ec", "mkdir uv/lib; cc -c uv.c; ar rc uv/lib/libuv.a uv.o; ocipkg push uv "+u.host+"/acme/libuv:1.44").OK()
+	u.WriteFile("main.c", "#include <uv.h>\nint main(void) { return uv(); }\n", 0o644)
+	for name, target := range map[string]string{"uv": "libuv::uv_a", "UV": "EventLoop"} {
+		u.cmake(t, "find_package("+name+" REQUIRED)\nadd_executable(app main.c)\ntarget_link_libraries(app PRIVATE "+target+")\n", "uv = \""+u.host+"/acme/libuv:1.44\"\n").OK()
+		u.Run("cmake", "--build", "build").OK()
+		u.Run("build/app").Exit(42)
+	}
 }

@@ -6,6 +6,7 @@ func TestTheGuideForMesonIsRight(t *testing.T) {
 	testGuide(t, "meson.md", []story{
 		{section: "Meson", program: "build/app"},
 		{section: "Names in the project file", program: "build/app", shared: true},
+		{section: "Libraries that are looked for by the compiler", program: "build/app"},
 		{section: "When a package moves", after: "Meson", program: "build/app"},
 		{section: "Publish a library", elsewhere: true},
 	})

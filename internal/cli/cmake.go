@@ -47,7 +47,9 @@ func (a *app) cmakeProjectCommand() *cobra.Command {
 				}
 				variables[name] = value
 			}
-			text, err := a.client().CMakeProject(target, variables)
+			client := a.client()
+			defer client.Close()
+			text, err := client.CMakeProject(cmd.Context(), target, variables)
 			if err != nil {
 				return err
 			}

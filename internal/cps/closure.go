@@ -132,8 +132,14 @@ func (w *Walker) choose(pkg *Package, s Spec, by string) ([]Item, error) {
 	}
 	items := make([]Item, 0, len(components))
 	for _, component := range components {
-		if pkg.Components[component] == nil {
-			return nil, &MissingError{Package: pkg.Name, Component: component, By: by, Have: pkg.linkable()}
+		if by == "" {
+			named, err := pkg.Component(component, "")
+			if err != nil {
+				return nil, err
+			}
+			component = named
+		} else if pkg.Components[component] == nil {
+			return nil, &MissingError{Package: pkg.Name, Component: component, By: by, Have: pkg.Known()}
 		}
 		if w.Replace != nil {
 			replaced, err := w.Replace(pkg, component)

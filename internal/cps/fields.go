@@ -65,6 +65,7 @@ func (c *Component) fields() []field {
 		field{"license", &c.License},
 		field{"configurations", &c.Configurations},
 		field{"file_sets", &c.FileSets},
+		field{"x_ocipkg_names", &c.Names},
 		field{"x_ocipkg_pkgconfig", &c.PkgConfig},
 	)
 }

@@ -95,6 +95,9 @@ type Component struct {
 	// PkgConfig is what the package's .pc file of the same name said beyond what CPS can express, written as the
 	// extension x_ocipkg_pkgconfig; nil when there was none.
 	PkgConfig *PkgConfig
+	// Names are what the component is called beside its own name, by [Package.Component] and, where there is a double colon in it,
+	// as a CMake target. They are written as the extension x_ocipkg_names.
+	Names []string
 
 	line int
 }

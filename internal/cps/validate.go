@@ -14,7 +14,7 @@ func (p *Package) Validate() error {
 	if p.Configuration != "" {
 		return p.fault(p.line, "it describes only the configuration %q of a package: it is read together with %s.cps", p.Configuration, p.Name)
 	}
-	for _, check := range []func() error{p.validateHead, p.validateComponents, p.validateDefaults} {
+	for _, check := range []func() error{p.validateHead, p.validateComponents, p.checkNames, p.validateDefaults} {
 		if err := check(); err != nil {
 			return err
 		}

@@ -475,3 +475,17 @@ func TestARequirementByReferenceGetsAName(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestTheProducersOtherNamesAreThoseOfTheComponent(t *testing.T) {
+	tree := fstest.MapFS{"lib/libuv.a": {Data: []byte(archive)}, "include/uv.h": {}}
+	p, err := Package(tree, Options{Names: map[string][]string{"libuv": {"libuv::uv_a"}, "uv": {"eventloop", "libuv::uv_a"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := p.Components["uv"].Names; !slices.Equal(got, []string{"libuv::uv_a", "eventloop"}) {
+		t.Errorf("the component is called %q", got)
+	}
+	if _, err = Package(tree, Options{Names: map[string][]string{"uvw": {"x"}}}); err == nil || !strings.Contains(err.Error(), "its components are uv") {
+		t.Errorf("a name of no component: %v", err)
+	}
+}

@@ -21,6 +21,8 @@ type Options struct {
 	// SystemLibs are the system libraries that the package's archives need, without "-l". They take the place of those
 	// found from the shared libraries, and are added to those that a .pc file names; nil leaves both alone.
 	SystemLibs []string
+	// Names are what components are called beside their own names, by a name that [cps.Package.Component] knows.
+	Names map[string][]string
 	// Document is the description that the project has, with paths relative to the top of the tree; nil for none.
 	Document *cps.Package
 	// CPS is the slash-separated path of a .cps file in the tree to use and no other; empty: looked for.
@@ -62,6 +64,9 @@ func Package(fsys fs.FS, opts Options) (*cps.Package, error) {
 		return nil, err
 	}
 	d.finish()
+	if err := d.names(); err != nil {
+		return nil, err
+	}
 	if err := p.Validate(); err != nil {
 		return nil, fmt.Errorf("derive the link description of %s: %w", p.Name, err)
 	}
@@ -107,6 +112,19 @@ func (d *derivation) finish() {
 			p.Name = p.DefaultComponents[0]
 		}
 	}
+}
+
+// names gives the components the other names that the producer lists.
+func (d *derivation) names() error {
+	for _, name := range slices.Sorted(maps.Keys(d.opts.Names)) {
+		component, err := d.result.Component(name, "")
+		if err != nil {
+			return fmt.Errorf("read [package.names]: %w", err)
+		}
+		c := d.result.Components[component]
+		c.Names = appendMissing(c.Names, d.opts.Names[name])
+	}
+	return nil
 }
 
 // renamed gives the package another name, also where its own components use the old one.

@@ -45,7 +45,7 @@ func CMake(packages []*Package, request Request, opts CMakeOptions) (config, ver
 	}
 	c := &cmakeConfig{
 		collector: newCollector(packages, opts.Options), opts: opts, module: moduleNamed(opts.Name), flags: flags, request: request,
-		internal: map[string]string{}, publicNames: map[string]bool{},
+		internal: map[string]string{}, publicNames: map[string]bool{}, components: map[string]string{},
 	}
 	c.collector.of[request.Package.CPS] = request.Package
 	if err := c.write(); err != nil {
@@ -61,12 +61,7 @@ const CMakeUnfit = `;|:\`
 
 // cmakeName takes what can stand in a variable's, a target's and a file's name as it is.
 func cmakeName(name string) bool {
-	return name != "" && !strings.HasPrefix(name, ".") && !strings.HasPrefix(name, "-") && !strings.ContainsFunc(name, oddInName)
-}
-
-func oddInName(r rune) bool {
-	letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
-	return !letter && !strings.ContainsRune("_.+-", r)
+	return name != "" && !strings.HasPrefix(name, ".") && !strings.HasPrefix(name, "-") && !strings.ContainsFunc(name, cps.OddInName)
 }
 
 // cmakeConfig is one call of CMake.
@@ -81,7 +76,8 @@ type cmakeConfig struct {
 	variant     string              // what [cmakeConfig.choices] has for the build types that targets are written for
 	internal    map[string]string   // the target of a component of the closure, by its key and the variant
 	publicNames map[string]bool     // targets that were written
-	components  []string            // what COMPONENTS of find_package may name
+	components  map[string]string   // what COMPONENTS of find_package may name, in lower case, and the target of each; empty: none
+	named       []string            // those of them that the package or CMake's own module has by name
 	unavailable []string            // "component: reason" of those that cannot be linked in this way
 	files       map[string]cps.Item // the components of the closure that are libraries, by what -l calls these
 }
@@ -121,7 +117,10 @@ func (c *cmakeConfig) write() error {
 	for _, variable := range c.module.componentVariables {
 		for _, component := range c.request.Package.CPS.Components {
 			if component.PkgConfig != nil {
-				c.components = appendMissing(c.components, strings.Fields(component.PkgConfig.Variables[variable])...)
+				for word := range strings.FieldsSeq(component.PkgConfig.Variables[variable]) {
+					c.answers(word, "")
+					c.named = append(c.named, word)
+				}
 			}
 		}
 	}
@@ -145,8 +144,39 @@ func (c *cmakeConfig) component(component string) error {
 		c.unavailable = append(c.unavailable, component+": "+err.Error())
 		return nil
 	}
-	c.components = appendMissing(c.components, name)
-	return c.public(c.opts.Name+"::"+name, []cps.Root{root})
+	target := c.opts.Name + "::" + name
+	if err := c.public(target, []cps.Root{root}); err != nil {
+		return err
+	}
+	c.answers(name, target)
+	if slices.Contains(pkg.CPS.Known(), component) {
+		c.named = append(append(c.named, name), pkg.CPS.Components[component].Names...)
+	}
+	for _, short := range pkg.CPS.Spellings(component, c.opts.Name) {
+		if only, err := pkg.CPS.Component(short, c.opts.Name); err == nil && only == component {
+			c.answers(short, target)
+			c.alias(c.opts.Name+"::"+strings.Map(plainRune, short), target)
+		}
+	}
+	for _, name := range pkg.CPS.Components[component].Names {
+		c.alias(name, target)
+	}
+	return nil
+}
+
+// answers notes what COMPONENTS may name, the first target of a name.
+func (c *cmakeConfig) answers(name, target string) {
+	if name = strings.Map(plainRune, strings.ToLower(name)); c.components[name] == "" {
+		c.components[name] = target
+	}
+}
+
+// alias writes another name of a target.
+func (c *cmakeConfig) alias(name, target string) {
+	if !c.publicNames[name] {
+		c.publicNames[name] = true
+		c.body.line("if(NOT TARGET %s)\nadd_library(%s ALIAS %s)\nendif()", c.body.quote(name), c.body.quote(name), c.body.quote(target))
+	}
 }
 
 // stockTarget writes a target under the name that CMake's own module gives it.
@@ -162,7 +192,8 @@ func (c *cmakeConfig) stockTarget(alias cmakeAlias, roots []cps.Root) error {
 		roots = []cps.Root{{Package: c.request.Package.CPS, Component: component}}
 	}
 	_, short, _ := strings.Cut(alias.target, "::")
-	c.components = appendMissing(c.components, short)
+	c.answers(short, alias.target)
+	c.named = append(c.named, short)
 	return c.public(alias.target, roots)
 }
 
@@ -262,7 +293,7 @@ func (c *cmakeConfig) dependency(item cps.Item) (string, error) {
 }
 
 func plainRune(r rune) rune {
-	if oddInName(r) {
+	if cps.OddInName(r) {
 		return '_'
 	}
 	return r

@@ -1,6 +1,7 @@
 package link
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -203,23 +204,52 @@ func (c *cmakeConfig) text() string {
 	return t.String()
 }
 
-// checkComponents answers find_package's COMPONENTS.
+// checkComponents answers find_package's COMPONENTS, without regard to case. One that is called otherwise by the project gets
+// a target of the name that the project gives it.
 func (c *cmakeConfig) checkComponents(t *cmakeText) {
-	slices.Sort(c.components)
-	reason := "it has none"
-	if len(c.components) > 0 {
-		reason = "its components are " + strings.Join(c.components, ", ")
+	reason := ": it has none"
+	if slices.Sort(c.named); len(c.named) > 0 {
+		reason = ": its components are " + strings.Join(slices.Compact(c.named), ", ")
+	}
+	var known []string
+	for _, name := range slices.Sorted(maps.Keys(c.components)) {
+		known = append(known, name, "="+c.components[name])
 	}
 	for _, u := range c.unavailable {
 		reason += "; " + u
 	}
-	t.set("_ocipkg_components", c.components...)
-	t.line("foreach(_ocipkg_component IN LISTS %s_FIND_COMPONENTS)", c.opts.Name)
-	t.line("if(_ocipkg_component IN_LIST _ocipkg_components)\nset(%s_${_ocipkg_component}_FOUND TRUE)\nelse()\nset(%s_${_ocipkg_component}_FOUND FALSE)", c.opts.Name, c.opts.Name)
-	t.line("if(%s_FIND_REQUIRED_${_ocipkg_component})\nset(%s_FOUND FALSE)", c.opts.Name, c.opts.Name)
-	t.line("string(APPEND %s_NOT_FOUND_MESSAGE \"the package has no component ${_ocipkg_component}: \" %s)\nendif()\nendif()\nendforeach()", c.opts.Name, t.quote(reason))
-	t.line("unset(_ocipkg_components)\nunset(_ocipkg_component)")
+	t.set("_ocipkg_components", known...)
+	t.line(componentCheck, c.opts.Name, t.quote(reason))
 }
+
+const componentCheck = `unset(_ocipkg_missing)
+foreach(_ocipkg_component IN LISTS %[1]s_FIND_COMPONENTS)
+string(TOLOWER "${_ocipkg_component}" _ocipkg_index)
+list(FIND _ocipkg_components "${_ocipkg_index}" _ocipkg_index)
+if(_ocipkg_index LESS 0)
+set(%[1]s_${_ocipkg_component}_FOUND FALSE)
+if(%[1]s_FIND_REQUIRED_${_ocipkg_component})
+list(APPEND _ocipkg_missing "${_ocipkg_component}")
+endif()
+else()
+set(%[1]s_${_ocipkg_component}_FOUND TRUE)
+math(EXPR _ocipkg_index "${_ocipkg_index} + 1")
+list(GET _ocipkg_components ${_ocipkg_index} _ocipkg_index)
+string(SUBSTRING "${_ocipkg_index}" 1 -1 _ocipkg_index)
+if(NOT "${_ocipkg_index}" STREQUAL "" AND NOT TARGET "%[1]s::${_ocipkg_component}")
+add_library("%[1]s::${_ocipkg_component}" ALIAS "${_ocipkg_index}")
+endif()
+endif()
+endforeach()
+if(DEFINED _ocipkg_missing)
+set(%[1]s_FOUND FALSE)
+list(JOIN _ocipkg_missing ", " _ocipkg_missing)
+string(APPEND %[1]s_NOT_FOUND_MESSAGE "the package has no component ${_ocipkg_missing}" %[2]s)
+endif()
+unset(_ocipkg_components)
+unset(_ocipkg_component)
+unset(_ocipkg_index)
+unset(_ocipkg_missing)`
 
 // versionFile answers find_package's version: as CMake's own modules do, with any version that is not older, unless the
 // package says how far back it goes.

@@ -35,7 +35,14 @@ func FromNodes(roots []resolve.Root, all []*resolve.Node) (packages []*Package, 
 		packages = append(packages, p)
 	}
 	for _, root := range roots {
-		requests = append(requests, Request{Package: made[root.Node], Components: root.Modules, Shared: root.Shared})
+		request := Request{Package: made[root.Node], Shared: root.Shared}
+		for _, module := range root.Modules {
+			if component, err := request.Package.CPS.Component(module, root.Name); err == nil { // else Link says it
+				module = component
+			}
+			request.Components = append(request.Components, module)
+		}
+		requests = append(requests, request)
 	}
 	return packages, requests
 }

@@ -78,6 +78,8 @@ type Package struct {
 	Version    string   `toml:"version"`
 	SystemLibs []string `toml:"system-libs"` // libraries of the system, without -l
 	CPS        string   `toml:"cps"`         // a CPS document beside the project file
+	// Names are what components are called beside their own names, by component.
+	Names map[string][]string `toml:"names"`
 }
 
 // Dependency is an entry of the table [dependencies]: a name, or a table.
@@ -243,7 +245,7 @@ func explain(err error) error {
 	if errors.As(err, &unknown) && len(unknown.Errors) > 0 {
 		line, _ := unknown.Errors[0].Position()
 		key := strings.Join(unknown.Errors[0].Key(), ".")
-		hint := near.Hint(key, "org.opencontainers.image", "package", "package.name", "package.version", "package.system-libs", "package.cps", "dependencies", "overrides", "link", "link.shared", "trust", "trust.allow-flags")
+		hint := near.Hint(key, "org.opencontainers.image", "package", "package.name", "package.version", "package.system-libs", "package.cps", "package.names", "dependencies", "overrides", "link", "link.shared", "trust", "trust.allow-flags")
 		return fmt.Errorf("line %d: the key %q is not known%s; the tables are [org.opencontainers.image], [package], [dependencies], [link], [overrides] and [trust]", line, key, hint)
 	}
 	var syntax *toml.DecodeError

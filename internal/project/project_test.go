@@ -24,6 +24,7 @@ base.name = "scratch"
 name = "foo"
 version = "1.2.0"
 system-libs = ["m", "pthread"]
+names = { foo = ["Foo::foo_static"] }
 
 [dependencies]
 zlib = "ghcr.io/acme/zlib:1.3"
@@ -42,7 +43,7 @@ allow-flags = ["-fplugin=a.so"]
 	if !maps.Equal(f.Annotations, want) {
 		t.Errorf("annotations %v", f.Annotations)
 	}
-	if f.Package.Name != "foo" || f.Package.Version != "1.2.0" || len(f.Package.SystemLibs) != 2 {
+	if f.Package.Name != "foo" || f.Package.Version != "1.2.0" || len(f.Package.SystemLibs) != 2 || !slices.Equal(f.Package.Names["foo"], []string{"Foo::foo_static"}) {
 		t.Errorf("package %+v", f.Package)
 	}
 	if got := f.Dependencies["zlib"].Reference(); got != "ghcr.io/acme/zlib:1.3" {

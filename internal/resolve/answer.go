@@ -42,7 +42,7 @@ func (r *Resolver) Answer(ctx context.Context, name string) (alias, module strin
 	}
 	digest := ""
 	for _, l := range r.listed {
-		found := moduleNamed(l.document, name)
+		found := modules(l.document)[name]
 		if found == "" || l.digest == digest {
 			continue
 		}
@@ -77,29 +77,43 @@ func (r *Resolver) list(ctx context.Context) error {
 	return nil
 }
 
-// component returns the component of a package that a name stands for; empty for none.
-func component(of *cps.Package, name string) string {
-	if of == nil || of.Components[name] == nil || !of.Components[name].Linkable() {
+// component returns the component of a package that the package's alias stands for; empty
+// for none.
+func component(of *cps.Package, alias string) string {
+	if of == nil {
 		return ""
 	}
-	return name
-}
-
-// moduleNamed returns the component that a name stands for which does not say of which
-// package; empty for none. It is one that pkg-config knows.
-func moduleNamed(of *cps.Package, name string) string {
-	found := component(of, name)
-	if found == "" || of.Components[found].PkgConfig == nil {
+	found, err := of.Component(alias, alias)
+	if err != nil || !of.Components[found].Linkable() {
 		return ""
 	}
 	return found
 }
 
-// Modules returns the names that a package answers to where a project lists it, beside
-// its alias, sorted.
-func Modules(of *cps.Package) []string {
+// modules returns what a package answers to where a project lists it, beside its alias: the
+// component by each name that does not have to say of which package it is. These are the
+// names that pkg-config knows, and those that the producer lists.
+func modules(of *cps.Package) map[string]string {
 	if of == nil {
 		return nil
 	}
-	return slices.DeleteFunc(slices.Sorted(maps.Keys(of.Components)), func(name string) bool { return moduleNamed(of, name) == "" })
+	all := map[string]string{}
+	for name, c := range of.Components {
+		if !c.Linkable() {
+			continue
+		}
+		if c.PkgConfig != nil {
+			all[name] = name
+		}
+		for _, other := range c.Names {
+			if !strings.Contains(other, "::") {
+				all[other] = name
+			}
+		}
+	}
+	return all
 }
+
+// Modules returns the names that a package answers to where a project lists it, beside
+// its alias, sorted.
+func Modules(of *cps.Package) []string { return slices.Sorted(maps.Keys(modules(of))) }
