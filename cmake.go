@@ -177,7 +177,7 @@ func (c *Client) list(ctx context.Context, p *link.CMakeProject, resolver *resol
 			return fmt.Errorf("prepare %s for CMake: %w", alias, err)
 		}
 		packages, requests := link.FromNodes(found, all)
-		if l := requests[0].Package.List(alias, packages, found[0].Shared == project.Shared, isDirectory); len(l.Includes)+len(l.LibraryDirs) > 0 {
+		if l := requests[0].Package.List(alias, packages, found[0].Shared, isDirectory); len(l.Includes)+len(l.LibraryDirs) > 0 {
 			p.Listed = append(p.Listed, l) // else nobody can ask for what it has
 		}
 		roots[alias] = requests[0].Package.Root

@@ -21,21 +21,22 @@ if(Foo_FOUND AND NOT TARGET App::foo)
 endif()
 `
 
-// ownFoo publishes a libfoo whose function returns 42, static and shared, and
-// makes a system's whose function returns 1, in the directory that it returns.
+// ownFoo publishes a libfoo whose function returns 42, static and shared, with
+// headers in two directories, and makes a system's whose function returns 1, in the directory that it returns.
 func (u *user) ownFoo(t *testing.T) (system string) {
 	t.Helper()
 	system = filepath.Join(u.Temp, "system")
-	script := `mkdir -p "$1/lib/pkgconfig" "$1/lib/cmake/foo" "$1/include"
+	script := `mkdir -p "$1/lib/pkgconfig" "$1/lib/cmake/foo" "$1/include/$3"
 echo "int foo(void) { return $2; }" >foo.c
-echo "int foo(void);" >"$1/include/foo.h"
+echo '#include "foo_types.h"' >"$1/include/foo.h"
+echo "int foo(void);" >"$1/include/$3/foo_types.h"
 cc -fPIC -c foo.c
 ar rc "$1/lib/libfoo.a" foo.o
 cc -shared -o "$1/lib/libfoo.so" foo.o -Wl,-soname,libfoo.so
 printf 'prefix=%s\nName: foo\nDescription: foo\nVersion: 1.2\nLibs: -L${prefix}/lib -lfoo\nCflags: -I${prefix}/include\n' "$1" >"$1/lib/pkgconfig/foo.pc"
 `
 	u.producer.WriteFile("ocipkg.toml", "[package.names]\nfoo = [\"fooz\", \"Up::foo\"]\n", 0o644)
-	u.producer.Run("sh", "-ec", script+`ocipkg push "$1" "$3"`, "sh", "foo", "42", u.host+"/acme/foo:1.2").OK()
+	u.producer.Run("sh", "-ec", script+`ocipkg push "$1" "$4"`, "sh", "foo", "42", "x86_64-linux-gnu", u.host+"/acme/foo:1.2").OK()
 	u.Run("sh", "-ec", script+`cat >"$1/lib/cmake/foo/fooConfig.cmake" <<'X'
 add_library(foo::foo STATIC IMPORTED)
 get_filename_component(dir "${CMAKE_CURRENT_LIST_DIR}/../../.." ABSOLUTE)
@@ -52,6 +53,7 @@ func TestHoweverAProjectAsksItGetsThePackagesLibraryOrIsTold(t *testing.T) {
 	u := newUser(t)
 	system := u.ownFoo(t)
 	u.Env = append(u.Env, "PKG_CONFIG_PATH="+filepath.Join(system, "lib/pkgconfig"))
+	env := u.Env
 	const own = "list(APPEND CMAKE_MODULE_PATH ${CMAKE_SOURCE_DIR}/cmake)\n"
 	const found = "find_path(FOO_INCLUDE foo.h)\nfind_library(FOO_LIB NAMES foo)\nadd_executable(app main.c)\ntarget_include_directories(app PRIVATE ${FOO_INCLUDE})\ntarget_link_libraries(app PRIVATE ${FOO_LIB})\n"
 	app := func(target string) string {
@@ -81,6 +83,7 @@ func TestHoweverAProjectAsksItGetsThePackagesLibraryOrIsTold(t *testing.T) {
 		"find_library, the system's": {found, first, "FOO_LIB is " + system + "/lib/libfoo.so, and foo has that library", 1},
 		"pkg_check_modules":          {"find_package(PkgConfig REQUIRED)\npkg_check_modules(F REQUIRED IMPORTED_TARGET foo)\n" + app("PkgConfig::F"), "", "", 42},
 		"pkg_check_modules, static":  {"find_package(PkgConfig REQUIRED)\npkg_check_modules(F REQUIRED foo)\nadd_executable(app main.c)\ntarget_include_directories(app PRIVATE ${F_STATIC_INCLUDE_DIRS})\ntarget_link_directories(app PRIVATE ${F_STATIC_LIBRARY_DIRS})\ntarget_link_libraries(app PRIVATE ${F_STATIC_LIBRARIES})\n", "", "", 42},
+		"bare names":                 {"find_package(PkgConfig REQUIRED)\npkg_check_modules(F REQUIRED foo)\nadd_executable(app main.c)\ntarget_include_directories(app PRIVATE ${F_INCLUDE_DIRS})\ntarget_link_libraries(app PRIVATE ${F_LIBRARIES})\n", "", "", 42},
 		"without a question":         {"include_directories(" + system + "/include)\n" + app(system+"/lib/libfoo.a"), "", asked, 1},
 		"ocipkg_add_package":         {"include(ocipkg)\nocipkg_add_package(NAME Foo IMAGE foo)\n" + app("Foo::Foo"), first, "", 42},
 	} {
@@ -89,6 +92,10 @@ func TestHoweverAProjectAsksItGetsThePackagesLibraryOrIsTold(t *testing.T) {
 				continue
 			}
 			u.Run("rm", "-rf", "build").OK()
+			u.Env = env
+			if name == "bare names" { // where the compiler looks by itself
+				u.Env = append(env[:len(env):len(env)], "LIBRARY_PATH="+filepath.Join(system, "lib"))
+			}
 			alias := "foo"
 			if name == "another alias" {
 				alias = "thing"

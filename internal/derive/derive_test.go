@@ -447,6 +447,22 @@ func TestWhatASharedLibraryNeedsItsArchiveNeeds(t *testing.T) {
 	}
 }
 
+func TestWhatASharedLibraryLoadsIsRequiredBesideItsModule(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir,
+		"bar.c", "int bar(void) { return 1; }",
+		"foo.c", "int bar(void); int foo(void) { return bar(); }",
+		"lib/x", "",
+		"usr/lib/pkgconfig/foo.pc", "Name: foo\nDescription: d\nVersion: 1\nRequires.private: again\nLibs: -L/usr/lib -lfoo\n",
+		"usr/lib/pkgconfig/again.pc", "Name: again\nDescription: d\nVersion: 1\nRequires.private: foo\nLibs: -L/usr/lib -lfoo\n")
+	build(t, dir, "gcc", "-shared", "-fPIC", "-o", "lib/libbar.so.1", "-Wl,-soname,libbar.so.1", "bar.c")
+	build(t, dir, "gcc", "-shared", "-fPIC", "-o", "usr/lib/libfoo.so", "-Wl,-soname,libfoo.so", "foo.c", "lib/libbar.so.1")
+	p := derive(t, os.DirFS(dir), Options{})
+	if got := p.Components["foo"].DyldRequires; !slices.Contains(got, ":bar") {
+		t.Errorf("libfoo.so requires %q, and loads libbar.so.1: %q", got, locations(p))
+	}
+}
+
 func TestTheProducersDependenciesLeaveTheOrderOfAModulesRequirements(t *testing.T) {
 	fsys := add(files("lib/libssh.a"), "lib/pkgconfig/ssh.pc",
 		"prefix=/usr\nName: ssh\nDescription: x\nVersion: 1\nLibs: -L${prefix}/lib -lssh\nRequires.private: ssl crypto z\n")

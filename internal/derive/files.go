@@ -57,6 +57,7 @@ func (d *derivation) fromFiles() error {
 		}
 	}
 	d.requireWithin(libraries, names)
+	d.requireLoaded()
 	d.require()
 	return nil
 }
@@ -129,8 +130,57 @@ func (d *derivation) requireWithin(libraries []*library, names map[string]string
 	}
 }
 
+// requireLoaded makes the shared libraries that .pc files describe require those of the tree that they load: .pc files need not
+// say it, and a program has to find these where the package has them. A circle is left open, as by requireWithin.
+func (d *derivation) requireLoaded() {
+	owners := map[string]string{} // the component of a shared library, by its file
+	edges := map[string][]string{}
+	for name, c := range d.result.Components {
+		for _, file := range []string{c.LinkLocation, c.Location} {
+			if file, ok := unmarked(file); ok && c.Type == cps.Dylib {
+				owners[d.real(file)] = name
+			}
+		}
+		required := c.DyldRequires
+		if shared := c.Configurations[cps.SharedConfiguration]; shared != nil {
+			required = slices.Concat(required, shared.Requires)
+		}
+		for _, spec := range required {
+			if s := cps.ParseSpec(spec); s.Package == "" {
+				edges[name] = append(edges[name], s.Component)
+			}
+		}
+	}
+	for _, l := range d.libraries.list {
+		from := owners[d.real(l.runtime)]
+		if l.shared == nil || from == "" {
+			continue
+		}
+		for _, file := range l.shared.Needed {
+			other := d.libraries.sonames[strings.ToLower(path.Base(file))]
+			if other == nil {
+				continue
+			}
+			if to := owners[d.real(other.runtime)]; to != "" && !reaches(edges, from, to) && !reaches(edges, to, from) {
+				edges[from] = append(edges[from], to)
+				d.result.Components[from].DyldRequires = append(d.result.Components[from].DyldRequires, ":"+to)
+			}
+		}
+	}
+}
+
+// reaches reports whether edges lead from one component to another. They may have circles.
 func reaches(edges map[string][]string, from, to string) bool {
-	return from == to || slices.ContainsFunc(edges[from], func(next string) bool { return reaches(edges, next, to) })
+	seen := map[string]bool{}
+	var visit func(at string) bool
+	visit = func(at string) bool {
+		if at == to || seen[at] {
+			return at == to
+		}
+		seen[at] = true
+		return slices.ContainsFunc(edges[at], visit)
+	}
+	return visit(from)
 }
 
 // twinsOf gives the component, or the two that it chooses between.

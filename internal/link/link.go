@@ -123,7 +123,7 @@ func librariesIn(root string) (files []string) {
 type SharedOnlyError struct{ Package, Component string }
 
 func (e *SharedOnlyError) Error() string {
-	return fmt.Sprintf("link %s statically: its component %q is only there as a shared library: link with --shared, or set shared = \"fallback\" for it in ocipkg.toml", e.Package, e.Component)
+	return fmt.Sprintf("link %s statically: its component %q is only there as a shared library: link with --shared, or set shared = \"fallback\" in the table [link] of ocipkg.toml", e.Package, e.Component)
 }
 
 // Link collects what the requested components need of all packages. What the packages require and none of them answers
