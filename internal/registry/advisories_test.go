@@ -9,8 +9,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"oras.land/oras-go/v2/registry/remote/auth"
@@ -150,8 +152,12 @@ func TestAdvisoryGHSA_vh4v_2xq2_g5cgCredentialsAlongARedirect(t *testing.T) {
 				r, _ := spied(t, spies, cred, challenge, func(w http.ResponseWriter, r *http.Request) {
 					http.Redirect(w, r, origin+r.URL.Path, status)
 				})
-				all(t, r)
-				if len(spies.seen) < 5 {
+				errs := all(t, r)
+				if strings.HasPrefix(origin, "http:") {
+					if len(spies.seen) > 0 || slices.Contains(errs, nil) {
+						t.Errorf("%s: TLS was left for %q: %v", origin, spies.seen, errs)
+					}
+				} else if len(spies.seen) < 5 {
 					t.Errorf("%s: the spies were asked %q only", origin, spies.seen)
 				}
 			})
@@ -250,6 +256,96 @@ func TestAdvisoryCVE_2026_85732_GHSA_h7vf_4x9w_h99vCredentialsAlongALinkToTheNex
 				t.Errorf("%s: %v, %v; the spies were asked %q", origin, tags, referrers, spies.seen)
 			}
 		})
+	}
+}
+
+// A list that is sent on to another origin may name its next page as if it had
+// been asked there, and want credentials for it.
+func TestAListThatIsSentOnGoesOnAtTheRegistryItself(t *testing.T) {
+	for _, challenged := range []string{`Basic realm="x"`, `Bearer realm="https://evil.example/token"`} {
+		for _, origin := range elsewhere {
+			eachSecret(t, func(t *testing.T, cred auth.Credential, challenge string) {
+				spies := listenIn(t)
+				spies.answer = func(w http.ResponseWriter, r *http.Request) {
+					if r.URL.RawQuery != "" {
+						w.Header().Set("WWW-Authenticate", challenged)
+						w.WriteHeader(http.StatusUnauthorized)
+						return
+					}
+					w.Header().Set("Link", fmt.Sprintf(`<%s?last=1>; rel="next"`, r.URL.Path))
+					if strings.Contains(r.URL.Path, "/referrers/") {
+						asIndex(listOf(t))(w, r)
+						return
+					}
+					answer(http.StatusOK, `{"tags": ["1"]}`)(w, r)
+				}
+				var again atomic.Int32
+				r, _ := spied(t, spies, cred, challenge, func(w http.ResponseWriter, r *http.Request) {
+					switch {
+					case r.URL.RawQuery == "":
+						http.Redirect(w, r, origin+r.URL.Path, http.StatusTemporaryRedirect)
+					case strings.Contains(r.URL.Path, "/referrers/"):
+						again.Add(1)
+						asIndex(listOf(t))(w, r)
+					default:
+						again.Add(1)
+						answer(http.StatusOK, `{"tags": ["2"]}`)(w, r)
+					}
+				})
+				tags, err := r.Tags(t.Context())
+				_, referrers := r.Referrers(t.Context(), manifestOf("{}"))
+				if strings.HasPrefix(origin, "http:") {
+					if err == nil || referrers == nil || len(spies.seen) > 0 {
+						t.Errorf("%s: TLS was left for %q: %v, %v", origin, spies.seen, err, referrers)
+					}
+				} else if err != nil || referrers != nil || !slices.Equal(tags, []string{"1", "2"}) || again.Load() != 2 || len(spies.seen) != 2 {
+					t.Errorf("%s: the tags %q, %v, %v; %d pages of the registry; the spies were asked %q", origin, tags, err, referrers, again.Load(), spies.seen)
+				}
+			})
+		}
+	}
+}
+
+// Whatever leads there, nothing is said to another origin but that which a
+// registry named as its token server, and that only in order to get a token.
+func TestAChallengeIsAnsweredByTheRegistryAlone(t *testing.T) {
+	for _, origin := range elsewhere {
+		eachSecret(t, func(t *testing.T, cred auth.Credential, challenge string) {
+			spies := listenIn(t)
+			spies.answer = func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("WWW-Authenticate", challenge)
+				w.WriteHeader(http.StatusUnauthorized)
+			}
+			r, _ := spied(t, spies, cred, challenge, answer(http.StatusOK, "content"))
+			wantFetched(t, r, "content") // the registry's own is answered, and kept
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, origin+"/v2/acme/foo/tags/list", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp, err := r.remote.Client.Do(req)
+			if err != nil || resp.StatusCode != http.StatusUnauthorized || len(spies.seen) != 1 {
+				t.Fatalf("%s: %v, %v; the spies were asked %q", origin, resp, err, spies.seen)
+			}
+			resp.Body.Close()
+			req.Header.Set("Authorization", "Basic "+secretsOfSpied[1])
+			if resp, err := r.remote.Client.Do(req); err == nil || len(spies.seen) != 1 {
+				t.Errorf("%s: a header was sent: %v; the spies were asked %q", origin, resp, spies.seen)
+			}
+		})
+	}
+}
+
+func TestTLSIsNotLeftAndTheErrorNamesWhereTo(t *testing.T) {
+	spies := listenIn(t)
+	r, _ := spied(t, spies, ann, `Basic realm="x"`, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "http://evil.example"+r.URL.Path, http.StatusTemporaryRedirect)
+	})
+	_, _, err := r.Find(t.Context(), "1")
+	wantError(t, err, errdef.ErrNetwork, "reg.example sends on from https to http://evil.example, and that is not followed")
+	_, err = fetch(t, r, blobOf("content"))
+	wantError(t, err, errdef.ErrNetwork, "http://evil.example")
+	if len(spies.seen) > 0 {
+		t.Errorf("the spies were asked %q", spies.seen)
 	}
 }
 

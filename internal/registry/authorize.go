@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -36,7 +37,7 @@ type authorizer struct {
 
 func (c *Client) authorizer(name, repository string) *authorizer {
 	a := &authorizer{registry: name, host: registry.Reference{Registry: name}.Host(), repository: repository, client: c}
-	a.http = &http.Client{Transport: c.transport(a)}
+	a.http = &http.Client{Transport: c.transport(a), CheckRedirect: a.checkRedirect}
 	a.anonymous = a.with(auth.EmptyCredential, tokenFiles{c.options.Tokens})
 	return a
 }
@@ -104,7 +105,7 @@ func (a *authorizer) Do(req *http.Request) (*http.Response, error) {
 // said that it wants it, and other requests as they are.
 func (a *authorizer) overTLS(req *http.Request) (*http.Response, error) {
 	if !a.tls.Load() {
-		resp, err := a.fallingBack(req)
+		resp, err := a.fromOrigin(req)
 		if !errors.Is(err, errWantsTLS) {
 			return resp, err
 		}
@@ -122,8 +123,58 @@ func (a *authorizer) overTLS(req *http.Request) (*http.Response, error) {
 		}
 		req = upgraded
 	}
-	return a.fallingBack(req)
+	return a.fromOrigin(req)
 }
+
+// fromOrigin sends a request, with credentials only if it goes to the registry
+// itself. What the answer says of other addresses is relative to where the
+// request went, and not to where the registry sent it on to.
+func (a *authorizer) fromOrigin(req *http.Request) (*http.Response, error) {
+	send := a.fallingBack
+	if !a.owns(req.URL) {
+		req.Header.Set("User-Agent", a.client.options.UserAgent)
+		send = a.http.Do
+	}
+	resp, err := send(req)
+	if err == nil && origin(resp.Request.URL) != origin(req.URL) {
+		resp.Request = req
+	}
+	return resp, err
+}
+
+// origin returns the scheme, host and port of an address.
+func origin(at *url.URL) string {
+	host := strings.ToLower(at.Host)
+	switch at.Scheme {
+	case "https":
+		host = strings.TrimSuffix(host, ":443")
+	case "http":
+		host = strings.TrimSuffix(host, ":80")
+	}
+	return at.Scheme + "://" + host
+}
+
+// owns reports whether an address is at the registry itself: its host and port,
+// by TLS unless it is spoken to without.
+func (a *authorizer) owns(at *url.URL) bool {
+	secure := at.Scheme == "https" || at.Scheme == "http" && !a.tls.Load() && a.client.plain(a.registry)
+	return secure && origin(at) == origin(&url.URL{Scheme: at.Scheme, Host: a.host})
+}
+
+// checkRedirect follows a redirect unless it leaves TLS for the network: what a
+// tag stands for is the registry's word, and nobody's on the way.
+func (a *authorizer) checkRedirect(req *http.Request, via []*http.Request) error {
+	if len(via) >= maxRedirects {
+		return fmt.Errorf("stopped after %d redirects", maxRedirects)
+	}
+	last := via[len(via)-1].URL
+	if last.Scheme == "https" && req.URL.Scheme != "https" && !(isLoopback(last.Host) && isLoopback(req.URL.Host)) {
+		return &explained{errdef.Errorf(errdef.ErrNetwork, "%s sends on from https to %s, and that is not followed; tell its operator", a.registry, origin(req.URL))}
+	}
+	return nil
+}
+
+const maxRedirects = 10
 
 type writing struct{}
 
@@ -211,9 +262,12 @@ func unfitForBasic(err error) bool {
 // the next one relative to itself, would grow without end.
 const maxAddress = 16 << 10
 
-// guard keeps credentials from other hosts than the registry's: they go to a
-// token server elsewhere only when the registry named it over TLS, and is
-// itself reached so, or when both are on this machine.
+// tokenRequest marks the context of what is asked of a token server.
+type tokenRequest struct{}
+
+// guard keeps credentials from others than the registry: they go to a token
+// server elsewhere only when the registry named it over TLS, and is itself
+// reached so, or when both are on this machine.
 type guard struct {
 	next http.RoundTripper
 	of   *authorizer
@@ -228,7 +282,7 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	// An identity token goes in a form.
 	secret := req.Header.Get("Authorization") != "" || req.Header.Get("Content-Type") == "application/x-www-form-urlencoded"
-	if secret && req.URL.Host != g.of.host && !g.trusts(req.URL) {
+	if secret && !g.of.owns(req.URL) && !(req.Context().Value(tokenRequest{}) != nil && g.trusts(req.URL)) {
 		if req.Body != nil {
 			req.Body.Close()
 		}

@@ -291,7 +291,7 @@ func (c *tokenCache) Set(ctx context.Context, host string, scheme auth.Scheme, k
 	}
 	token, err := c.Cache.Set(ctx, host, scheme, key, func(ctx context.Context) (string, error) {
 		start := time.Now()
-		token, err := fetch(ctx)
+		token, err := fetch(context.WithValue(ctx, tokenRequest{}, true))
 		if err == nil {
 			c.note(what, token, start)
 		}
