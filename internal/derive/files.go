@@ -3,6 +3,7 @@ package derive
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -133,12 +134,13 @@ func (d *derivation) requireWithin(libraries []*library, names map[string]string
 // requireLoaded makes the shared libraries that .pc files describe require those of the tree that they load: .pc files need not
 // say it, and a program has to find these where the package has them. A circle is left open, as by requireWithin.
 func (d *derivation) requireLoaded() {
-	owners := map[string]string{} // the component of a shared library, by its file
+	owners := map[string][]string{} // the components of a shared library, by its file
 	edges := map[string][]string{}
-	for name, c := range d.result.Components {
+	for _, name := range slices.Sorted(maps.Keys(d.result.Components)) {
+		c := d.result.Components[name]
 		for _, file := range []string{c.LinkLocation, c.Location} {
 			if file, ok := unmarked(file); ok && c.Type == cps.Dylib {
-				owners[d.real(file)] = name
+				owners[d.real(file)] = appendMissing(owners[d.real(file)], []string{name})
 			}
 		}
 		required := c.DyldRequires
@@ -152,16 +154,19 @@ func (d *derivation) requireLoaded() {
 		}
 	}
 	for _, l := range d.libraries.list {
-		from := owners[d.real(l.runtime)]
-		if l.shared == nil || from == "" {
+		if l.shared == nil {
 			continue
 		}
 		for _, file := range l.shared.Needed {
 			other := d.libraries.sonames[strings.ToLower(path.Base(file))]
-			if other == nil {
+			if other == nil || len(owners[d.real(other.runtime)]) == 0 {
 				continue
 			}
-			if to := owners[d.real(other.runtime)]; to != "" && !reaches(edges, from, to) && !reaches(edges, to, from) {
+			to := owners[d.real(other.runtime)][0]
+			lacking := slices.DeleteFunc(slices.Clone(owners[d.real(l.runtime)]), func(from string) bool {
+				return reaches(edges, from, to) || reaches(edges, to, from)
+			})
+			for _, from := range lacking {
 				edges[from] = append(edges[from], to)
 				d.result.Components[from].DyldRequires = append(d.result.Components[from].DyldRequires, ":"+to)
 			}
