@@ -17,6 +17,7 @@ package binfmt
 import (
 	"errors"
 	"io"
+	"strings"
 )
 
 // ErrNotBinary is returned for a file that is no compiled code: text, a header, a linker script, an archive that
@@ -162,6 +163,21 @@ type File struct {
 	// What ELF objects for Linux need of these libraries, and define of it; nil for nothing.
 	glibc, libstdcxx *symbolNeeds
 	cxx11            bool // they need symbols of libstdc++'s namespace std::__cxx11
+}
+
+// FixedInstallName returns the install name of a Mach-O library when programs linked with it look for it there and nowhere
+// else: one that is neither relative to the program or to its directories, such as @rpath/libz.dylib, nor the system's.
+// It is empty for all other files.
+func (f *File) FixedInstallName() string {
+	if f.Format != FormatMachO || f.Kind != KindShared {
+		return ""
+	}
+	for _, start := range []string{"@rpath/", "@loader_path/", "@executable_path/", "/usr/lib/", "/System/"} {
+		if strings.HasPrefix(f.Soname, start) {
+			return ""
+		}
+	}
+	return f.Soname
 }
 
 // Platforms lists the platforms that the file has code for: several for a universal file, else one at most.

@@ -107,6 +107,7 @@ func (a *Attributes) fields() []field {
 		{"dyld_requires", &a.DyldRequires},
 		{"cpp_module_metadata", &a.CppModuleMetadata},
 		{"x_ocipkg_soname", &a.Soname},
+		{"x_ocipkg_install_name", &a.InstallName},
 		{"x_ocipkg_link", &a.LinkItems},
 	}
 }

@@ -148,6 +148,10 @@ type Attributes struct {
 	// Soname is the name under which the dynamic loader looks for a shared library, written as the extension
 	// x_ocipkg_soname; empty when it is the base name of Location.
 	Soname string
+	// InstallName is the path at which programs linked with a shared library look for it, whatever they are told of
+	// directories to search: an install name of Mach-O that is neither relative to the program or its directories (@rpath)
+	// nor the system's. It is written as the extension x_ocipkg_install_name; empty when there is none of that kind.
+	InstallName string
 
 	// LinkItems is the whole of what a linker is told of the component, as arguments in their order: libraries of the package
 	// by path, others by -l, flags, groups and whole archives by the flags that open and close them. It takes the place of

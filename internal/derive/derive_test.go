@@ -447,6 +447,20 @@ func TestWhatASharedLibraryNeedsItsArchiveNeeds(t *testing.T) {
 	}
 }
 
+func TestAnInstallNameThatLeadsOutOfThePackageIsSaid(t *testing.T) {
+	library, err := os.ReadFile("../binfmt/testdata/macho-amd64-dylib")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for install, want := range map[string]string{"@rpath/libadd.dylib": "", "/usr/lib/libz.dylib": "", "/opt/x/libadd.dylib": "/opt/x/libadd.dylib", "@@HOMEBREW@@/dylibs": "@@HOMEBREW@@/dylibs"} {
+		text := strings.Replace(string(library), "@rpath/libadd.dylib", install, 1)
+		p := derive(t, fstest.MapFS{"lib/libadd.dylib": {Data: []byte(text)}}, Options{})
+		if got := p.Components["add"].InstallName; got != want {
+			t.Errorf("%s: got %q", install, got)
+		}
+	}
+}
+
 func TestWhatASharedLibraryLoadsIsRequiredBesideItsModule(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir,

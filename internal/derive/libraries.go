@@ -209,8 +209,8 @@ func sonameOf(f *binfmt.File) string {
 	return path.Base(strings.ReplaceAll(f.Soname, `\`, "/"))
 }
 
-// completeSonames notes what programs ask for where a description does not say it and no file beside the library has that
-// name: so a directory of links can have it.
+// completeSonames notes what programs ask for where a description does not say it: a soname that no file beside the library
+// has, so that a directory of links can have it, and an install name that leads out of the package.
 func (d *derivation) completeSonames() error {
 	for _, c := range d.result.Components {
 		if c.Type != cps.Dylib {
@@ -222,7 +222,7 @@ func (d *derivation) completeSonames() error {
 		}
 		for _, a := range all {
 			file, ok := unmarked(a.Location)
-			if !ok || a.Soname != "" || !d.tree.isFile(file) {
+			if !ok || !d.tree.isFile(file) {
 				continue
 			}
 			f, err := d.inspect(file)
@@ -232,7 +232,10 @@ func (d *derivation) completeSonames() error {
 			if f == nil || f.Soname == "" || f.Kind == binfmt.KindImportLibrary {
 				continue
 			}
-			if soname := sonameOf(f); soname != path.Base(file) && !d.tree.isFile(path.Join(path.Dir(file), soname)) {
+			if a.InstallName = f.FixedInstallName(); a.InstallName == "" && c.InstallName != "" {
+				a.Unset = append(a.Unset, "x_ocipkg_install_name")
+			}
+			if soname := sonameOf(f); a.Soname == "" && soname != path.Base(file) && !d.tree.isFile(path.Join(path.Dir(file), soname)) {
 				a.Soname = soname
 			}
 		}

@@ -350,6 +350,9 @@ func (c *cmakeConfig) target(name string, item cps.Item, roots []cps.Root) error
 		c.open(name, "STATIC")
 		c.body.property(name, "IMPORTED_LOCATION", p.place(a.Location))
 	case cps.Dylib:
+		if err := c.collector.checkInstallName(item); err != nil {
+			return err
+		}
 		c.open(name, "SHARED")
 		c.body.property(name, "IMPORTED_LOCATION", c.file(item))
 		soname := a.Soname

@@ -52,6 +52,23 @@ func TestNothingThatAPackageSaysBecomesAnotherFlag(t *testing.T) {
 	}
 }
 
+func TestALibraryThatProgramsLookForElsewhereIsNotLinked(t *testing.T) {
+	attributes := cps.Attributes{Location: "@prefix@/lib/libz.1.dylib", LinkLocation: "@prefix@/lib/libz.dylib", InstallName: "/opt/z/lib/libz.1.dylib"}
+	p := single("z", &cps.Component{Type: cps.Dylib, Attributes: attributes})
+	for _, way := range []Options{{Shared: true}, {Fallback: true}} {
+		for os, refused := range map[string]bool{"darwin": true, "linux": false} {
+			way.OS = os
+			_, err := Link([]*Package{p}, []Request{{Package: p}}, way)
+			_, _, cmake := CMake([]*Package{p}, Request{Package: p}, CMakeOptions{Options: way, Name: "Z"})
+			for _, err := range []error{err, cmake} {
+				if refused != (err != nil) || refused && !strings.Contains(err.Error(), `libz.1.dylib is "/opt/z/lib/libz.1.dylib"`) {
+					t.Errorf("%+v: %v", way, err)
+				}
+			}
+		}
+	}
+}
+
 func TestAConstraintOfARequirementIsOne(t *testing.T) {
 	for constraint, good := range map[string]bool{">= 1.2": true, "= 1:2": false, ">= 1.2 evil": false, "": false, ">= /tmp/x.pc": false} {
 		p := interfaceOf(cps.Attributes{Requires: []string{"zlib"}})

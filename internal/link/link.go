@@ -502,6 +502,9 @@ func (c *collector) load(roots []cps.Root) error {
 		if err := c.checkPath(item, "", item.Attributes.Location); err != nil {
 			return err
 		}
+		if err := c.checkInstallName(item); err != nil {
+			return err
+		}
 		if err := c.rpath(p, p.runtimeDir(item.Attributes)); err != nil {
 			return err
 		}
@@ -513,6 +516,17 @@ func (c *collector) load(roots []cps.Root) error {
 		}
 	})
 	return nil
+}
+
+// checkInstallName refuses a shared library that the linked program would not look for in the package: it would find none, or
+// another one, such as that of Homebrew.
+func (c *collector) checkInstallName(item cps.Item) error {
+	name := item.Attributes.InstallName
+	if name == "" || c.opts.FilesOnly || c.opts.OS != "darwin" && c.opts.OS != "ios" {
+		return nil
+	}
+	return errdef.Errorf(errdef.ErrVerification, "link %s with its shared libraries: the install name of %s is %q, so that programs would look for it there and not in the package: link it statically, or have its author link it with -install_name @rpath/%s",
+		c.of[item.Package].Name, basename(item.Attributes.Location), name, basename(name))
 }
 
 // rpath adds a directory to those where the program looks for shared libraries.
@@ -569,7 +583,7 @@ func (p *Package) viewOf(kind Kind, file string) string {
 			}
 		}
 	}
-	if dir == "" || p.views[string(kind)+"/"+file[strings.LastIndexByte(file, '/')+1:]] != strings.TrimPrefix(file, cps.PrefixMarker+"/") {
+	if dir == "" || p.views[string(kind)+"/"+basename(file)] != strings.TrimPrefix(file, cps.PrefixMarker+"/") {
 		return ""
 	}
 	return dir
@@ -604,4 +618,8 @@ func appendMissing(list []string, more ...string) []string {
 
 func dirname(file string) string {
 	return file[:max(strings.LastIndexByte(file, '/'), 0)]
+}
+
+func basename(file string) string {
+	return file[strings.LastIndexByte(file, '/')+1:]
 }

@@ -184,7 +184,7 @@ func lintFile(info *binfmt.File, linkable string, linked bool, options LintOptio
 	switch {
 	case info.Format == binfmt.FormatELF && info.Soname == "" && linked:
 		say("no soname, so that a program linked with it by its path asks for that path when it runs; link it with -Wl,-soname,NAME")
-	case info.Format == binfmt.FormatMachO && info.Soname != "" && !relocatable(info.Soname):
+	case info.FixedInstallName() != "":
 		say("the install name %s, where a program linked with it will look for it; link it with -install_name @rpath/NAME", info.Soname)
 	}
 	for _, dir := range slices.Concat(info.RPath, info.RunPath) {
@@ -192,14 +192,6 @@ func lintFile(info *binfmt.File, linkable string, linked bool, options LintOptio
 			say("it looks for libraries in %s, a path of the machine that it was built on; link it without that -rpath", dir)
 		}
 	}
-}
-
-// relocatable reports whether a program finds a library of that install name
-// wherever the package is, or has it from its system.
-func relocatable(install string) bool {
-	return slices.ContainsFunc([]string{"@rpath/", "@loader_path/", "@executable_path/", "/usr/lib/", "/System/"}, func(start string) bool {
-		return strings.HasPrefix(install, start)
-	})
 }
 
 // unnamed reports shared libraries that are in no file, or link, of the name by
