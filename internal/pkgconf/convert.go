@@ -142,7 +142,11 @@ func (c *conversion) compile(component *cps.Component, arguments []string) {
 }
 
 // header returns the path of a header that is included by its name: the package's own, whatever else the compiler would find.
+// A path into the package, which does not have it, is where it was installed: that is refused, and pack tells of it.
 func (c *conversion) header(dirs []string, name string) string {
+	if to := c.module.to; to != "" && strings.HasPrefix(name, to) && !c.tree.Has(name) {
+		return c.module.from + strings.TrimPrefix(name, to)
+	}
 	if path.IsAbs(name) || path.Clean(name) != name || strings.HasPrefix(name, "..") || strings.HasPrefix(name, cps.PrefixMarker) {
 		return name
 	}

@@ -184,3 +184,13 @@ func TestAHeaderThatIsIncludedByItsNameIsThePackagesOwn(t *testing.T) {
 		}
 	}
 }
+
+func TestAHeaderThatThePackageLacksIsIncludedFromWhereItWas(t *testing.T) {
+	for header, want := range map[string]string{"share/x/config.h": "@prefix@/share/x/config.h", "include/none.h": "/opt/x/include/none.h"} {
+		m := evaluate(t, "prefix=/opt/x\nName: x\nDescription: x\nVersion: 1\nCflags: -include ${prefix}/"+header+"\n", "@prefix@/lib/pkgconfig/x.pc").Relocate("@prefix@")
+		static, _ := m.Components(libraryTree{})
+		if got := strings.Join(static.CompileFlags.For("c"), " "); got != "-include "+want {
+			t.Errorf("got %s, want -include %s", got, want)
+		}
+	}
+}
