@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -43,11 +42,14 @@ type Copied struct {
 	// Referrers is how many manifests that refer to the package, or to a part of
 	// it, were copied with it.
 	Referrers int `json:"referrers"`
+	// Lost are the digests of those that could not be read, and were not copied.
+	Lost []string `json:"lost,omitempty"`
 }
 
 // Copy copies a package, or an index with all its packages, byte for byte, so
 // that its digest stays the same, with the signatures and whatever else refers to
-// it or to a part of it. Source and destination are each a name in a registry, an
+// it or to a part of it. Where some of these cannot be read, the rest is copied, and
+// there is an error beside the result. Source and destination are each a name in a registry, an
 // archive or a layout directory. What the destination has is not sent again, and
 // between two repositories of one registry nothing is: the registry takes it over.
 //
@@ -64,9 +66,9 @@ func (c *Client) Copy(ctx context.Context, source, destination string, options C
 	}
 	copied, err := c.copy(ctx, source, destination, options)
 	if err != nil {
-		return Copied{}, fmt.Errorf("copy %s to %s: %w", source, destination, err)
+		err = fmt.Errorf("copy %s to %s: %w", source, destination, err)
 	}
-	return copied, nil
+	return copied, err
 }
 
 func (c *Client) copy(ctx context.Context, source, destination string, options CopyOptions) (Copied, error) {
@@ -105,7 +107,22 @@ func (c *Client) copy(ctx context.Context, source, destination string, options C
 	if err := p.send(ctx, ref.Tag); err != nil {
 		return Copied{}, err
 	}
-	return Copied{Pushed: p.pushed(ref, root.desc), Source: bare(from.root), Referrers: len(referrers)}, nil
+	return p.copied(p.pushed(ref, root.desc), from, referrers)
+}
+
+// copied says what was copied. The error is that of what refers to the package and
+// stayed behind.
+func (p *push) copied(pushed Pushed, from *opened, referrers []Descriptor) (Copied, error) {
+	copied := Copied{Pushed: pushed, Source: bare(from.root), Referrers: len(p.brought(referrers))}
+	for _, l := range p.referring.lost {
+		copied.Lost = append(copied.Lost, l.digest.String())
+	}
+	return copied, p.referring.err()
+}
+
+// brought leaves out of what refers to the package what stayed behind.
+func (p *push) brought(referrers []Descriptor) []Descriptor {
+	return slices.DeleteFunc(slices.Clone(referrers), func(desc Descriptor) bool { return p.referring.leaves(desc.Digest) })
 }
 
 func (c *Client) copyToLayout(ctx context.Context, from *opened, at place, options CopyOptions) (Copied, error) {
@@ -126,11 +143,10 @@ func (c *Client) copyToLayout(ctx context.Context, from *opened, at place, optio
 	if at.tag != "" {
 		name = at.tag
 	}
-	if err := w.Finish(bare(root.desc), name, referrers...); err != nil {
+	if err := w.Finish(bare(root.desc), name, p.brought(referrers)...); err != nil {
 		return Copied{}, err
 	}
-	pushed := Pushed{Name: at.String(), Descriptor: bare(root.desc), Sent: p.sent.Load()}
-	return Copied{Pushed: pushed, Source: bare(from.root), Referrers: len(referrers)}, nil
+	return p.copied(Pushed{Name: at.String(), Descriptor: bare(root.desc), Sent: p.sent.Load()}, from, referrers)
 }
 
 // copyDestination reads where to copy to: a place for a layout, or, with nil for
@@ -188,38 +204,6 @@ func (p *push) planCopy(ctx context.Context, from *opened, options CopyOptions) 
 	}
 	referrers, err = p.planReferrers(ctx, from.reader)
 	return root, referrers, err
-}
-
-// planReferrers plans to send what refers to the manifests that are planned, and
-// to these in turn.
-func (p *push) planReferrers(ctx context.Context, from reader) ([]Descriptor, error) {
-	var all []Descriptor
-	for i := 0; i < len(p.manifests); i++ { // more come meanwhile
-		found, err := from.Referrers(ctx, p.manifests[i].desc)
-		if err != nil {
-			return nil, err
-		}
-		for _, desc := range found {
-			if p.planned[desc.Digest] {
-				continue
-			}
-			if !slices.Contains(artifact.ManifestTypes, desc.MediaType) {
-				p.client.warn(fmt.Sprintf("%s, which refers to %s, is left out: it is a %s, which is not copied", desc.Digest, p.manifests[i].desc.Digest, desc.MediaType))
-				continue
-			}
-			err := p.plan(ctx, from, desc)
-			if errors.Is(err, ErrNotFound) && ctx.Err() == nil {
-				// A list under a tag is not told of what is deleted.
-				p.client.warn(fmt.Sprintf("%s, which is listed as referring to %s, is not there any more", desc.Digest, p.manifests[i].desc.Digest))
-				continue
-			}
-			if err != nil {
-				return nil, fmt.Errorf("what refers to %s: %w", p.manifests[i].desc.Digest, err)
-			}
-			all = append(all, bare(desc))
-		}
-	}
-	return all, nil
 }
 
 // selectPlatforms gives of an index one of those packages alone that serve the

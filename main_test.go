@@ -134,7 +134,9 @@ func (m *memory) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (m *memory) missing(path string, manifest []byte) string {
 	repository, _, _ := strings.Cut(path, "/manifests/")
 	for _, named := range regexp.MustCompile(`"digest":"([^"]*)"`).FindAllStringSubmatch(string(manifest), -1) {
-		if _, ok := m.content[repository+"/blobs/"+named[1]]; !ok {
+		_, isBlob := m.content[repository+"/blobs/"+named[1]]
+		_, isManifest := m.content[repository+"/manifests/"+named[1]]
+		if !isBlob && !isManifest {
 			return named[1]
 		}
 	}

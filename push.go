@@ -193,6 +193,7 @@ type push struct {
 	to        destination
 	repo      *registry.Repository // that to is; nil for a layout
 	nested    bool                 // indexes may name indexes
+	referring referring            // of what is planned
 	manifests []document           // those that others name before those that name them
 	planned   map[digest.Digest]bool
 	held      int // bytes of the manifests
@@ -286,6 +287,9 @@ func (p *push) send(ctx context.Context, tag string) error {
 		return err
 	}
 	for i, m := range p.manifests {
+		if p.referring.leaves(m.desc.Digest) {
+			continue
+		}
 		var tags []string
 		if tag != "" && i == len(p.manifests)-1 {
 			tags = []string{tag}
@@ -361,6 +365,9 @@ func (p *push) add(desc Descriptor, raw []byte) {
 		p.planned = map[digest.Digest]bool{}
 	}
 	p.planned[desc.Digest] = true
+	if p.referring.planning != "" {
+		p.referring.of[desc.Digest] = p.referring.planning
+	}
 	p.manifests = append(p.manifests, document{desc, raw})
 }
 
@@ -369,9 +376,13 @@ func (p *push) addBlobs(from artifact.Fetcher, descs []Descriptor) {
 		p.from = map[digest.Digest]artifact.Fetcher{}
 	}
 	for _, desc := range descs {
-		if p.from[desc.Digest] == nil {
+		known := p.from[desc.Digest] != nil
+		if !known {
 			p.from[desc.Digest] = from
 			p.blobs = append(p.blobs, desc)
+		}
+		if of := p.referring.blobs[desc.Digest]; p.referring.planning != "" && (!known || of != nil) {
+			p.referring.blobs[desc.Digest] = append(of, p.referring.planning)
 		}
 	}
 }
@@ -406,7 +417,11 @@ func (p *push) sendBlob(ctx context.Context, desc Descriptor) error {
 	for {
 		err := p.sendOnce(ctx, desc, origin(p.from[desc.Digest]), func() (io.ReadCloser, *metered, error) { return p.open(ctx, desc) })
 		from, ok := p.from[desc.Digest].(*mirror.Source)
-		if !errors.Is(err, ErrVerification) || !ok || !from.Distrust(err) {
+		switch {
+		case errors.Is(err, ErrVerification) && ok && from.Distrust(err): // and once more
+		case err != nil && ctx.Err() == nil && p.loseBlob(desc.Digest, err):
+			return nil
+		default:
 			return err
 		}
 	}
@@ -449,7 +464,7 @@ type readCloser struct {
 func (p *push) open(ctx context.Context, desc Descriptor) (io.ReadCloser, *metered, error) {
 	blob, err := p.from[desc.Digest].Fetch(ctx, desc)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, &sourceError{err}
 	}
 	r, verify := artifact.Verified(blob, desc)
 	counted := p.meter.reader(r)
@@ -471,8 +486,11 @@ func (v *verifying) Read(p []byte) (int, error) {
 	v.left -= int64(n)
 	if err == io.EOF || err == nil && v.left <= 0 {
 		if verifyErr := v.verify(); verifyErr != nil {
-			return 0, verifyErr
+			return 0, &sourceError{verifyErr}
 		}
+	}
+	if err != nil && err != io.EOF {
+		err = &sourceError{err}
 	}
 	return n, err
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -30,10 +31,10 @@ index of their own, whose digest is another.`,
 			client := a.client()
 			defer client.Close()
 			copied, err := client.Copy(cmd.Context(), args[0], args[1], options)
-			if err != nil {
+			if copied.Name == "" {
 				return err
 			}
-			return a.copied(cmd, copied)
+			return errors.Join(a.copied(cmd, copied), err)
 		},
 	}
 	flags := cmd.Flags()

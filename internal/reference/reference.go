@@ -83,7 +83,7 @@ func parse(name string) (ref Reference, wrong string) {
 	}
 	ref.Registry, rest = splitRegistry(rest)
 	if before, tag, ok := strings.Cut(rest, ":"); ok {
-		if !isTag(tag) {
+		if !IsTag(tag) {
 			return ref, "its tag is none" + howToWrite
 		}
 		rest, ref.Tag = before, tag
@@ -179,7 +179,9 @@ func isPathComponent(s string) bool {
 	return s != ""
 }
 
-func isTag(s string) bool {
+// IsTag reports whether s can be a tag.
+// https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests
+func IsTag(s string) bool {
 	for i := range len(s) {
 		if !isAlphanumeric(s[i]) && s[i] != '_' && (i == 0 || s[i] != '.' && s[i] != '-') {
 			return false

@@ -21,9 +21,7 @@ import (
 	"oras.land/oras-go/v2/registry/remote"
 	"oras.land/oras-go/v2/registry/remote/auth"
 
-	"github.com/ocipkg/ocipkg/internal/artifact"
 	"github.com/ocipkg/ocipkg/internal/errdef"
-	"github.com/ocipkg/ocipkg/internal/limit"
 	"github.com/ocipkg/ocipkg/internal/reference"
 )
 
@@ -202,16 +200,9 @@ func (c *Client) Repository(ref reference.Reference) *Repository {
 		name:   ref.Name(),
 		client: c,
 		remote: &remote.Repository{
-			Client:             c.authorizer(ref.Registry, ref.Repository),
-			Reference:          registry.Reference{Registry: ref.Registry, Repository: ref.Repository},
-			PlainHTTP:          c.plain(ref.Registry),
-			ManifestMediaTypes: artifact.ManifestTypes,
-			MaxMetadataBytes:   limit.Default.Manifest,
-			TagListMaxPages:    1000,
-
-			ReferrerListMaxPages: 1000,
-			// Many registries refuse to delete, and a push is no less done.
-			SkipReferrersGC: true,
+			Client:    c.authorizer(ref.Registry, ref.Repository),
+			Reference: registry.Reference{Registry: ref.Registry, Repository: ref.Repository},
+			PlainHTTP: c.plain(ref.Registry),
 		},
 	}
 	c.repos[ref.Name()] = r

@@ -1,16 +1,11 @@
 package registry
 
 import (
-	"encoding/json"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/opencontainers/image-spec/specs-go"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/ocipkg/ocipkg/internal/errdef"
 	"github.com/ocipkg/ocipkg/internal/reference"
@@ -78,68 +73,6 @@ func TestAnUploadThatBreaksAfterAMountWasRefusedStartsAgainWithoutIt(t *testing.
 	}
 	s.wantTimes(t, "POST", 2)
 	wantFetched(t, r, "content")
-}
-
-// listOf is a list of referrers.
-func listOf(t testing.TB, descs ...ocispec.Descriptor) string {
-	t.Helper()
-	raw, err := json.Marshal(ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex, Manifests: descs})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(raw)
-}
-
-func asIndex(content string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", ocispec.MediaTypeImageIndex)
-		io.WriteString(w, content)
-	}
-}
-
-func TestReferrersAreListedWhateverTheRegistryKnows(t *testing.T) {
-	subject, signature := manifestOf(odd), manifestOf(`{"signature": 1}`)
-	list := asIndex(listOf(t, signature))
-	tag := "GET /v2/acme/foo/manifests/sha256-" + subject.Digest.Encoded()
-	api := "GET /v2/acme/foo/referrers/" + subject.Digest.String()
-	for name, handlers := range map[string]map[string]http.HandlerFunc{
-		"the API":                  {api: list},
-		"the tag":                  {tag: list},
-		"the tag, and a 400":       {api: answer(http.StatusBadRequest, "what?"), tag: list},
-		"the tag, and a 405":       {api: answer(http.StatusMethodNotAllowed, "what?"), tag: list},
-		"the API, once it is up":   {api: failing(1, answer(http.StatusServiceUnavailable, "wait"), list)},
-		"another thing by the API": {api: func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>") }, tag: list},
-	} {
-		s := serve(t, handlers)
-		got, err := repo(t, s.host, Options{}).Referrers(t.Context(), subject)
-		if err != nil || len(got) != 1 || got[0].Digest != signature.Digest {
-			t.Errorf("%s: got %v, %v", name, got, err)
-		}
-	}
-	for name, handlers := range map[string]map[string]http.HandlerFunc{
-		"nothing":                {},
-		"an empty list":          {api: asIndex(listOf(t))},
-		"the subject by the tag": {tag: asManifest(odd)},
-	} {
-		s := serve(t, handlers)
-		if got, err := repo(t, s.host, Options{}).Referrers(t.Context(), subject); err != nil || len(got) > 0 {
-			t.Errorf("%s: got %v, %v", name, got, err)
-		}
-	}
-	s := serve(t, map[string]http.HandlerFunc{api: asIndex(`{"manifests": [{"mediaType": "x", "digest": "sha256:../../x", "size": 1}]}`)})
-	_, err := repo(t, s.host, Options{}).Referrers(t.Context(), subject)
-	wantError(t, err, errdef.ErrVerification, "digest")
-}
-
-func TestAReferrerIsNotSentWhereItsListWouldOverwriteItsSubject(t *testing.T) {
-	subject := manifestOf(odd)
-	raw := `{"schemaVersion": 2, "subject": {"mediaType": "` + subject.MediaType + `", "digest": "` + subject.Digest.String() + `", "size": 1}}`
-	handlers := keeper(unprotected)
-	handlers["GET /v2/acme/foo/manifests/sha256-"+subject.Digest.Encoded()] = asManifest(odd)
-	s := serve(t, handlers)
-	err := repo(t, s.host, Options{}).PushManifest(t.Context(), manifestOf(raw), []byte(raw))
-	wantError(t, err, errdef.ErrUsage, subject.Digest.String(), s.host, "--no-referrers")
-	s.wantTimes(t, "PUT", 0)
 }
 
 func TestOfflineNothingIsAsked(t *testing.T) {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -186,12 +188,67 @@ func TestTagsComeFromAllPagesSorted(t *testing.T) {
 }
 
 func TestAListOfTagsWithoutEndIsCutOff(t *testing.T) {
-	s := serve(t, map[string]http.HandlerFunc{"/v2/": func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Link", "</v2/acme/foo/tags/list?again>; rel=\"next\"")
-		answer(200, `{"tags": ["a"]}`)(w, r)
-	}})
-	_, err := repo(t, s.host, Options{}).Tags(t.Context())
-	wantError(t, err, nil, "list the tags of "+s.host+"/acme/foo", "1000 pages")
+	for next, want := range map[string]string{"?x": "goes on where it is", "?%dx": "1000 pages"} {
+		n := 0
+		s := serve(t, map[string]http.HandlerFunc{"/v2/": func(w http.ResponseWriter, r *http.Request) {
+			n++
+			w.Header().Set("Link", "</v2/acme/foo/tags/list"+strings.Replace(next, "%d", strconv.Itoa(n), 1)+">; rel=\"next\"")
+			answer(200, `{"tags": ["a"]}`)(w, r)
+		}})
+		_, err := repo(t, s.host, Options{}).Tags(t.Context())
+		wantError(t, err, errdef.ErrVerification, "list the tags of "+s.host+"/acme/foo", want)
+	}
+}
+
+func TestTheNextPageIsFoundAmongLinks(t *testing.T) {
+	for link, want := range map[string]string{
+		`</a?n=1>; rel="prev", </b?x=1,2>; rel="next"`:           "/b?x=1,2",
+		`</a>; rel=prev; title="x, <y>; rel=next", <b>;rel=NEXT`: "/v2/b",
+		`</a>; rel="last  next"`:                                 "/a",
+		`</a>; rel="prev"`:                                       "",
+		`</a>; rel="prev"; rel="next"`:                           "",
+		`a; rel=next`:                                            "",
+		`</a`:                                                    "",
+		``:                                                       "",
+	} {
+		at := &url.URL{Scheme: "https", Host: "r.example", Path: "/v2/x"}
+		next, err := nextPage(at, []string{`</old>; rel="first"`, link})
+		if err != nil || next == nil && want != "" || next != nil && next.String() != "https://r.example"+want {
+			t.Errorf("%s: %v, %v", link, next, err)
+		}
+	}
+}
+
+func TestAListOfTagsIsBounded(t *testing.T) {
+	t.Parallel()
+	tags := `{"tags": ["` + strings.Repeat(`a","`, 200_000) + `b"]}`
+	n := 0
+	s := serve(t, map[string]http.HandlerFunc{"/v2/acme/foo/tags/list": func(w http.ResponseWriter, r *http.Request) {
+		n++
+		w.Header().Set("Link", fmt.Sprintf("</v2/acme/foo/tags/list?%d>; rel=\"next\"", n))
+		answer(200, tags)(w, r)
+	}, "/v2/": answer(404, "")})
+	r := repo(t, s.host, Options{})
+	_, err := r.Tags(t.Context())
+	wantError(t, err, errdef.ErrVerification, "more than 250000")
+	if n != 2 {
+		t.Errorf("%d pages were asked for", n)
+	}
+	n = 0
+	_, _, err = r.Manifest(t.Context(), "none")
+	wantError(t, err, errdef.ErrNotFound, "many others and ")
+	if n != 1 {
+		t.Errorf("%d pages were asked for, for a message", n)
+	}
+}
+
+func TestWhatCannotBeATagIsNotListed(t *testing.T) {
+	s := serve(t, map[string]http.HandlerFunc{"/v2/": answer(200, `{"tags": ["a", "\u001b[31mred", "x\ny", "", "b"]}`)})
+	var warned []string
+	got, err := repo(t, s.host, Options{Warn: func(line string) { warned = append(warned, line) }}).Tags(t.Context())
+	if strings.Join(got, " ") != "a b" || err != nil || len(warned) != 1 || !strings.Contains(warned[0], "3 of the tags") {
+		t.Errorf("%q, %v, %q", got, err, warned)
+	}
 }
 
 func TestAListOfTagsThatBreaksIsFetchedAgain(t *testing.T) {

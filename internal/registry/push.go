@@ -1,11 +1,8 @@
 package registry
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -13,8 +10,6 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2/registry/remote/errcode"
-
-	"github.com/ocipkg/ocipkg/internal/errdef"
 )
 
 // Arrival says how a blob came into a repository.
@@ -190,47 +185,4 @@ func (s *source) Close() error {
 	reader := s.reader
 	s.reader = nil
 	return reader.Close()
-}
-
-// PushManifest sends a manifest or index as the bytes it is, under each of
-// tags; with none, under its digest alone. One that refers to another manifest
-// can be found by that afterwards, also in a registry without the referrers API.
-func (r *Repository) PushManifest(ctx context.Context, desc ocispec.Descriptor, raw []byte, tags ...string) error {
-	ctx = forWriting(ctx, r.remote.Reference)
-	name := func(tag string) string { return r.name + ":" + tag }
-	if len(tags) == 0 {
-		tags = []string{desc.Digest.String()}
-		name = func(d string) string { return r.name + "@" + d }
-	}
-	if err := r.mayRefer(ctx, raw); err != nil {
-		return fmt.Errorf("push the manifest to %s: %w", name(tags[0]), err)
-	}
-	for _, tag := range tags {
-		err := r.remote.Manifests().PushReference(ctx, desc, bytes.NewReader(raw), tag)
-		if lacks(err) {
-			return fmt.Errorf("push the manifest to %s: %w: %w", name(tag), ErrLacks, r.client.explain(r.registry(), err))
-		}
-		if err != nil {
-			return r.explain("push the manifest to "+name(tag), err)
-		}
-	}
-	return nil
-}
-
-// mayRefer refuses a manifest whose subject the registry finds under the very
-// tag where, for lack of the referrers API, the list of referrers would go:
-// GitLab does, and writing the list would put it in the subject's place.
-func (r *Repository) mayRefer(ctx context.Context, raw []byte) error {
-	var doc struct {
-		Subject *ocispec.Descriptor `json:"subject"`
-	}
-	if json.Unmarshal(raw, &doc) != nil || doc.Subject == nil || doc.Subject.Digest.Validate() != nil {
-		return nil // the registry says what is wrong
-	}
-	subject := doc.Subject.Digest
-	found, err := r.Resolve(ctx, subject.Algorithm().String()+"-"+subject.Encoded())
-	if err == nil && found.Digest == subject {
-		return errdef.Errorf(errdef.ErrUsage, "it refers to %s, and %s has no place for such references that would not overwrite that; leave them out with: ocipkg copy --no-referrers", subject, r.registry())
-	}
-	return ctx.Err()
 }

@@ -234,7 +234,7 @@ func TestAManifestThatTheRegistryKeepsAsAnotherIsAnError(t *testing.T) {
 		w.WriteHeader(http.StatusCreated)
 	}})
 	err := repo(t, s.host, Options{}).PushManifest(t.Context(), manifestOf(odd), []byte(odd), "1")
-	wantError(t, err, nil, "push the manifest to "+s.host+"/acme/foo:1", "digest mismatch")
+	wantError(t, err, nil, "push the manifest to "+s.host+"/acme/foo:1", "stored it as")
 }
 
 func TestARefusedManifestSaysWhy(t *testing.T) {

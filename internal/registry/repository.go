@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -31,6 +32,7 @@ type Repository struct {
 	remote *remote.Repository
 
 	gaveParts, oneStream atomic.Bool
+	noReferrers          atomic.Bool // the registry has no API for them
 }
 
 // InOneStream has blobs fetched from their beginning in one answer from now on:
@@ -58,16 +60,30 @@ func pathOf(desc ocispec.Descriptor) string {
 	return "blobs/" + desc.Digest.String()
 }
 
-// ask sends a request for what the repository has at path. An answer that is
-// not a success is an error.
-func (r *Repository) ask(ctx context.Context, method, path string, header http.Header) (*http.Response, error) {
+// at returns the address of what the repository has at path.
+func (r *Repository) at(path string) *url.URL {
 	ref := r.remote.Reference
-	at := url.URL{Scheme: "https", Host: ref.Host(), Path: "/v2/" + ref.Repository + "/" + path}
+	at := &url.URL{Scheme: "https", Host: ref.Host(), Path: "/v2/" + ref.Repository + "/" + path}
 	if r.remote.PlainHTTP {
 		at.Scheme = "http"
 	}
-	ctx = auth.AppendRepositoryScope(ctx, ref, auth.ActionPull)
-	req, err := http.NewRequestWithContext(ctx, method, at.String(), nil)
+	return at
+}
+
+// ask sends a request for what the repository has at path. An answer that is
+// not a success is an error.
+func (r *Repository) ask(ctx context.Context, method, path string, header http.Header) (*http.Response, error) {
+	return r.request(ctx, method, r.at(path), header, nil)
+}
+
+// request sends a request, with a body unless that is nil. An answer that is not
+// a success is an error.
+func (r *Repository) request(ctx context.Context, method string, at *url.URL, header http.Header, body []byte) (*http.Response, error) {
+	var content io.Reader
+	if body != nil {
+		content = bytes.NewReader(body)
+	}
+	req, err := http.NewRequestWithContext(auth.AppendRepositoryScope(ctx, r.remote.Reference, auth.ActionPull), method, at.String(), content)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +92,7 @@ func (r *Repository) ask(ctx context.Context, method, path string, header http.H
 	if err != nil {
 		return nil, err
 	}
-	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusPartialContent {
+	if !slices.Contains([]int{http.StatusOK, http.StatusCreated, http.StatusPartialContent}, resp.StatusCode) {
 		defer resp.Body.Close()
 		return nil, responseError(resp)
 	}
@@ -209,12 +225,17 @@ func describe(resp *http.Response, raw []byte, asked digest.Digest, limits limit
 	return desc, nil
 }
 
-const shownTags = 12
+// A message about a tag shows some of those that there are, out of so many at
+// most.
+const (
+	shownTags    = 12
+	searchedTags = 10_000
+)
 
 // missing makes the error for a manifest that is not there, with the tags that
 // are, the latest of them in order of name.
 func (r *Repository) missing(ctx context.Context, name string) error {
-	tags, err := r.Tags(ctx)
+	tags, unknown, err := r.tags(ctx, searchedTags)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -222,25 +243,14 @@ func (r *Repository) missing(ctx context.Context, name string) error {
 		return errdef.Errorf(errdef.ErrNotFound, "fetch %s: it is not in the registry, or not for this account; check the name, or run: ocipkg login %s", name, r.registry())
 	}
 	more := ""
-	if len(tags) > shownTags {
-		more = fmt.Sprintf("%d others and ", len(tags)-shownTags)
-		tags = tags[len(tags)-shownTags:]
+	if others := len(tags) - shownTags; others > 0 || unknown {
+		more = fmt.Sprintf("%d others and ", others)
+		if unknown {
+			more = "many others and "
+		}
+		tags = tags[max(others, 0):]
 	}
 	return errdef.Errorf(errdef.ErrNotFound, "fetch %s: it is not there; %s has the tags %s%s", name, r.name, more, oneLine(strings.Join(tags, ", ")))
-}
-
-// Tags lists the tags of the repository, sorted.
-func (r *Repository) Tags(ctx context.Context) ([]string, error) {
-	var tags []string
-	err := again(ctx, func() error {
-		tags = nil
-		return r.remote.Tags(ctx, "", func(page []string) error {
-			tags = append(tags, page...)
-			return nil
-		})
-	})
-	slices.Sort(tags)
-	return slices.Compact(tags), r.explain("list the tags of "+r.name, err)
 }
 
 // Exists tells whether the registry has the blob or manifest of desc.
@@ -253,39 +263,4 @@ func (r *Repository) Exists(ctx context.Context, desc ocispec.Descriptor) (bool,
 		return false, r.explain("look for "+desc.Digest.String()+" in "+r.name, err)
 	}
 	return true, resp.Body.Close()
-}
-
-const maxReferrers = 10_000 // of one manifest
-
-// Referrers lists the manifests that refer to that of desc: by the API for it,
-// or, where the registry has none, from the list under the tag that stands for
-// it.
-// https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
-func (r *Repository) Referrers(ctx context.Context, desc ocispec.Descriptor) ([]ocispec.Descriptor, error) {
-	var found []ocispec.Descriptor
-	list := func() error {
-		return again(ctx, func() error {
-			found = nil
-			return r.remote.Referrers(ctx, desc, "", func(page []ocispec.Descriptor) error {
-				if found = append(found, page...); len(found) > maxReferrers {
-					return &explained{errdef.Errorf(errdef.ErrVerification, "they are more than %d, the most that are listed", maxReferrers)}
-				}
-				return nil
-			})
-		})
-	}
-	err := list()
-	switch statusOf(err) {
-	case http.StatusBadRequest, http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusNotImplemented:
-		// What a registry may say that does not know the API.
-		if r.remote.SetReferrersCapability(false) == nil {
-			err = list()
-		}
-	}
-	for _, referrer := range found {
-		if err == nil {
-			err = artifact.CheckDescriptor(referrer)
-		}
-	}
-	return found, r.explain("list what refers to "+r.name+"@"+desc.Digest.String(), err)
 }
