@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,14 +28,16 @@ type Mirrors struct {
 
 	mu   sync.Mutex
 	said map[string]bool
-	down map[string]bool // mirrors that could not be reached or let nobody in, by their names
+	// down is why mirrors are not asked any more: by their names those that could not be reached, and by Source.door
+	// those that did not let the user in to a repository, which says nothing of others.
+	down map[string]error
 }
 
 // New makes the mirrors of some rules, for packages and mirrors in registries.
 // Offline, registries are not asked. What goes wrong with a mirror is told to
 // warn, once.
 func New(rules Rules, registries *registry.Client, offline bool, warn func(line string)) *Mirrors {
-	return &Mirrors{rules: rules, registries: registries, offline: offline, warn: warn, said: map[string]bool{}, down: map[string]bool{}}
+	return &Mirrors{rules: rules, registries: registries, offline: offline, warn: warn, said: map[string]bool{}, down: map[string]error{}}
 }
 
 // repository is what a repository is in one place.
@@ -106,12 +109,15 @@ func (m *Mirrors) tell(mirror string, err error) {
 	}
 }
 
-// isDown tells whether a mirror could not be reached before.
-func (m *Mirrors) isDown(mirror string) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.down[mirror]
+// isDown returns why a mirror is not asked; nil when it is.
+func (s *Source) isDown(p mirrored) error {
+	s.mirrors.mu.Lock()
+	defer s.mirrors.mu.Unlock()
+	return cmp.Or(s.mirrors.down[p.name], s.mirrors.down[s.door(p)])
 }
+
+// door names this repository in a mirror.
+func (s *Source) door(p mirrored) string { return p.name + " " + s.ref.Name() }
 
 // failed notes what went wrong with a mirror, and tells whether another place is
 // to be asked. That a mirror does not have something is nothing wrong.
@@ -122,11 +128,14 @@ func (s *Source) failed(ctx context.Context, p mirrored, err error) (next bool) 
 	if errors.Is(err, errdef.ErrNotFound) {
 		return true
 	}
-	if errors.Is(err, errdef.ErrNetwork) || errors.Is(err, errdef.ErrUnauthorized) {
-		s.mirrors.mu.Lock()
-		s.mirrors.down[p.name] = true
-		s.mirrors.mu.Unlock()
+	s.mirrors.mu.Lock()
+	switch {
+	case errors.Is(err, errdef.ErrNetwork):
+		s.mirrors.down[p.name] = err
+	case errors.Is(err, errdef.ErrUnauthorized):
+		s.mirrors.down[s.door(p)] = err
 	}
+	s.mirrors.mu.Unlock()
 	s.mirrors.tell(p.name, err)
 	return true
 }
@@ -136,8 +145,8 @@ func (s *Source) failed(ctx context.Context, p mirrored, err error) (next bool) 
 func (s *Source) ask(ctx context.Context, doing string, ask func(p repository) error) error {
 	var kinds []error
 	for _, p := range s.order() {
-		if s.mirrors.isDown(p.name) {
-			kinds = append(kinds, errdef.ErrNetwork)
+		if down := s.isDown(p); down != nil {
+			kinds = append(kinds, down)
 			continue
 		}
 		err := ask(p.repository)
@@ -164,8 +173,12 @@ func (s *Source) ask(ctx context.Context, doing string, ask func(p repository) e
 	}
 	kind, why := errdef.ErrNotFound, "do not have it"
 	for _, err := range kinds {
-		if !errors.Is(err, errdef.ErrNotFound) {
+		switch {
+		case errors.Is(err, errdef.ErrNotFound):
+		case !errors.Is(err, errdef.ErrUnauthorized):
 			kind, why = errdef.ErrNetwork, "do not have it, or cannot be read"
+		case kind != errdef.ErrNetwork:
+			kind, why = errdef.ErrUnauthorized, "do not have it, or not for this account"
 		}
 	}
 	return &notAsked{errdef.Errorf(kind, "%s: the mirrors, %s, %s, and falling back to %s is off; put it there, or %s", doing, s.names(), why, s.ref.Registry, s.rule.Off)}
@@ -292,7 +305,7 @@ func (s *Source) Referrers(ctx context.Context, desc ocispec.Descriptor) ([]ocis
 	}
 	answered := false
 	for _, p := range s.order() {
-		if s.mirrors.isDown(p.name) {
+		if s.isDown(p) != nil {
 			continue
 		}
 		found, err := p.Referrers(ctx, desc)
