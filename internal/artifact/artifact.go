@@ -21,6 +21,7 @@ import (
 	"github.com/ocipkg/ocipkg/internal/errdef"
 	"github.com/ocipkg/ocipkg/internal/layer"
 	"github.com/ocipkg/ocipkg/internal/limit"
+	"github.com/ocipkg/ocipkg/internal/reference"
 )
 
 // Media types of a package.
@@ -139,11 +140,14 @@ func ReadManifest(ctx context.Context, from Fetcher, desc ocispec.Descriptor) ([
 	return ReadBlob(ctx, from, desc, limits.Manifest)
 }
 
-// CheckDescriptor tells whether desc can name a blob: a digest of an algorithm
-// that is known, and a size that is not negative.
+// CheckDescriptor tells whether desc can name a blob: a digest of an algorithm by
+// which the store and locks can keep it, and a size that is not negative.
 func CheckDescriptor(desc ocispec.Descriptor) error {
 	if err := desc.Digest.Validate(); err != nil {
 		return errdef.Errorf(errdef.ErrVerification, "a descriptor has the digest %q: %w", desc.Digest, err)
+	}
+	if _, _, ok := reference.SplitDigest(desc.Digest.String()); !ok {
+		return errdef.Errorf(errdef.ErrVerification, "a descriptor has the digest %s; only those of SHA-256 and SHA-512 are read", desc.Digest)
 	}
 	if desc.Size < 0 {
 		return errdef.Errorf(errdef.ErrVerification, "the descriptor of %s has the size %d", desc.Digest, desc.Size)

@@ -3,6 +3,7 @@ package artifact
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/ocipkg/ocipkg/internal/errdef"
 	"github.com/ocipkg/ocipkg/internal/layer"
 	"github.com/ocipkg/ocipkg/internal/limit"
 	"github.com/ocipkg/ocipkg/platform"
@@ -300,4 +302,14 @@ func FuzzParseConfig(f *testing.F) {
 			t.Fatalf("written again it is %s, and was %s", twice, raw)
 		}
 	})
+}
+
+// The store and locks keep what has a digest of SHA-256 or SHA-512.
+func TestADigestThatCannotBeKeptIsRefused(t *testing.T) {
+	for algorithm, digits := range map[string]int{"sha256": 64, "sha384": 96, "sha512": 128} {
+		desc := ocispec.Descriptor{Digest: digest.NewDigestFromEncoded(digest.Algorithm(algorithm), strings.Repeat("0", digits))}
+		if err := CheckDescriptor(desc); (err == nil) != (algorithm != "sha384") || err != nil && !errors.Is(err, errdef.ErrVerification) {
+			t.Errorf("%s: %v", algorithm, err)
+		}
+	}
 }

@@ -107,6 +107,7 @@ func New(options Options) *Client {
 	// the way.
 	pool.DisableCompression = true
 	pool.Proxy, pool.OnProxyConnectResponse = c.proxy, proxyAnswered
+	pool.DialContext = dialLoopback(pool.DialContext)
 	c.secure = newPools(pool)
 	lax := pool.Clone()
 	lax.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} // asked for by name
@@ -117,8 +118,11 @@ func New(options Options) *Client {
 // proxy gives the proxy that the environment names for a request. Go passes over
 // a URL that it cannot read, or reads another in it.
 func (c *Client) proxy(req *http.Request) (*url.URL, error) {
+	if isLoopback(req.URL.Host) {
+		return nil, nil // no proxy is on this machine's side of it
+	}
 	proxy, err := http.ProxyFromEnvironment(req)
-	if upper := strings.ToUpper(req.URL.Scheme) + "_PROXY"; err != nil || !isLoopback(req.URL.Host) && !isProxy(cmp.Or(os.Getenv(upper), os.Getenv(strings.ToLower(upper)))) {
+	if upper := strings.ToUpper(req.URL.Scheme) + "_PROXY"; err != nil || !isProxy(cmp.Or(os.Getenv(upper), os.Getenv(strings.ToLower(upper)))) {
 		// What it is may have a password in it.
 		return nil, &explained{errdef.Errorf(errdef.ErrUsage, "the proxy for %s is not asked: %s is no URL; write it as http://HOST:PORT, or unset it", req.URL.Host, upper)}
 	}

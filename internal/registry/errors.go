@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -68,7 +69,7 @@ func (c *Client) reword(host string, err error) error {
 	case errors.As(err, &done):
 		return done.error
 	case code == http.StatusUnauthorized || errors.Is(err, auth.ErrBasicCredentialNotFound) || unfitForBasic(err):
-		return errdef.Errorf(errdef.ErrUnauthorized, "%s refused the credentials, or wants some%s; run: ocipkg login %s", host, c.words(err), host)
+		return errdef.Errorf(errdef.ErrUnauthorized, "%s refused the credentials, or wants some%s; check the name, or run: ocipkg login %s", host, c.words(err), host)
 	case code == http.StatusForbidden:
 		return errdef.Errorf(errdef.ErrUnauthorized, "%s forbids it%s; check that the name is right and that the account may do this, or run: ocipkg login %s", host, c.words(err), host)
 	case code == http.StatusNotFound:
@@ -89,10 +90,18 @@ func (c *Client) words(err error) string {
 	if !errors.As(err, &response) || len(response.Errors) == 0 {
 		return ""
 	}
-	message := response.Errors[0].Message
-	if message == "" {
-		message = response.Errors[0].Code
+	said := response.Errors[0]
+	message := cmp.Or(said.Message, said.Code)
+	switch detail := said.Detail.(type) {
+	case nil:
+	case string:
+		message += ": " + detail
+	default:
+		if raw, err := json.Marshal(detail); err == nil && len(raw) > 2 { // neither {} nor []
+			message += ": " + string(raw)
+		}
 	}
+	message = strings.TrimSuffix(message, ": ")
 	// Before it is cut off, since a piece of a secret is not known for one.
 	if message = oneLine(c.secrets.hide(message)); message == "" {
 		return ""

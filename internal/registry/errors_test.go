@@ -28,6 +28,10 @@ func response(status int, message string) error {
 	return fmt.Errorf("wrapped: %w", err)
 }
 
+func detailed(message string, detail any) error {
+	return &errcode.ErrorResponse{StatusCode: 400, Errors: errcode.Errors{{Code: "CODE", Message: message, Detail: detail}}}
+}
+
 func request(err error) error {
 	return &url.Error{Op: "Get", URL: "https://reg.example/v2/?secret", Err: err}
 }
@@ -39,8 +43,8 @@ func TestErrorsSayWhatAndWhyAndWhatToDo(t *testing.T) {
 		kind error
 		want string
 	}{
-		{response(401, ""), errdef.ErrUnauthorized, "reg.example refused the credentials, or wants some; run: ocipkg login reg.example"},
-		{response(401, "expired"), errdef.ErrUnauthorized, "refused the credentials, or wants some (expired); run"},
+		{response(401, ""), errdef.ErrUnauthorized, "reg.example refused the credentials, or wants some; check the name, or run: ocipkg login reg.example"},
+		{response(401, "expired"), errdef.ErrUnauthorized, "refused the credentials, or wants some (expired); check the name, or run"},
 		{request(auth.ErrBasicCredentialNotFound), errdef.ErrUnauthorized, "run: ocipkg login reg.example"},
 		{errors.New("missing username or password for basic auth"), errdef.ErrUnauthorized, "run: ocipkg login reg.example"},
 		{response(403, "denied"), errdef.ErrUnauthorized, "reg.example forbids it (denied); check that the name is right"},
@@ -49,6 +53,9 @@ func TestErrorsSayWhatAndWhyAndWhatToDo(t *testing.T) {
 		{response(408, ""), errdef.ErrNetwork, "kept answering 408 Request Timeout; try again later"},
 		{response(503, ""), errdef.ErrNetwork, "kept answering 503 Service Unavailable; try again later"},
 		{response(400, "bad name"), nil, "reg.example answered 400 Bad Request (bad name)"},
+		{detailed("manifest invalid", "unknown media type: x/y\x1b[31m"), nil, "reg.example answered 400 Bad Request (manifest invalid: unknown media type: x/y [31m)"},
+		{detailed("", map[string]any{"name": "a"}), nil, `reg.example answered 400 Bad Request (CODE: {"name":"a"})`},
+		{detailed("odd", map[string]any{}), nil, "reg.example answered 400 Bad Request (odd)"},
 		{response(501, ""), nil, "reg.example answered 501 Not Implemented"},
 		{request(&net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "reg.example"}}), errdef.ErrNetwork, "the host of reg.example cannot be found (dial: lookup reg.example: no such host); check the name and the connection"},
 		{request(&net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}), errdef.ErrNetwork, "reg.example cannot be reached: dial tcp: connection refused; check the name and the connection"},

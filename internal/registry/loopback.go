@@ -2,15 +2,18 @@ package registry
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/netip"
 	"strings"
 )
 
 // isLoopback tells whether a registry, written host or host:port, is on this
-// machine by its name alone: localhost, 127.0.0.0/8 or ::1.
+// machine by its name alone: localhost, NAME.localhost, 127.0.0.0/8 or ::1. What
+// is so called is connected to there, see [dialLoopback].
 func isLoopback(registry string) bool {
 	host := registry
 	if strings.HasPrefix(host, "[") {
@@ -23,6 +26,25 @@ func isLoopback(registry string) bool {
 	}
 	addr, err := netip.ParseAddr(host)
 	return err == nil && addr.IsLoopback()
+}
+
+// dialLoopback connects by dial, and for names below localhost to this machine,
+// whatever DNS says of them.
+// https://www.rfc-editor.org/rfc/rfc6761#section-6.3
+func dialLoopback(dial func(ctx context.Context, network, address string) (net.Conn, error)) func(ctx context.Context, network, address string) (net.Conn, error) {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		host, port, err := net.SplitHostPort(address)
+		if _, notNumbers := netip.ParseAddr(host); err != nil || notNumbers == nil || !isLoopback(address) {
+			return dial(ctx, network, address)
+		}
+		conn, err := dial(ctx, network, net.JoinHostPort("127.0.0.1", port))
+		if err != nil && ctx.Err() == nil {
+			if other, otherErr := dial(ctx, network, net.JoinHostPort("::1", port)); otherErr == nil {
+				return other, nil
+			}
+		}
+		return conn, err
+	}
 }
 
 // errWantsTLS says that http was spoken to a port that wants TLS.

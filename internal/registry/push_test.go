@@ -242,3 +242,19 @@ func TestARefusedManifestSaysWhy(t *testing.T) {
 	err := repo(t, s.host, Options{}).PushManifest(t.Context(), manifestOf(odd), []byte(odd))
 	wantError(t, err, nil, "push the manifest to "+s.host+"/acme/foo@sha256:", "400", "(no such blob)")
 }
+
+func TestARegistryThatTakesTypesThatItKnowsAloneIsSaidToDoSo(t *testing.T) {
+	for raw, want := range map[string]bool{
+		`{"artifactType": "x/package", "config": {"mediaType": "x/config"}}`:        true,
+		`{"config": {"mediaType": "x/config"}}`:                                     true,
+		`{"config": {"mediaType": "application/vnd.oci.image.config.v1+json"}}`:     false,
+		`{"mediaType": "application/vnd.oci.image.index.v1+json", "manifests": []}`: false,
+	} {
+		s := serve(t, map[string]http.HandlerFunc{"PUT /v2/": answer(http.StatusBadRequest, `{"errors":[{"code":"MANIFEST_INVALID","message":"manifest invalid","detail":"unknown media type: x"}]}`)})
+		err := repo(t, s.host, Options{}).PushManifest(t.Context(), manifestOf(raw), []byte(raw), "1")
+		wantError(t, err, nil, "manifest invalid: unknown media type: x")
+		if got := strings.Contains(err.Error(), "takes no artifacts of the type x/"); got != want {
+			t.Errorf("%s: %v", raw, err)
+		}
+	}
+}

@@ -138,7 +138,7 @@ func (r *Repository) PushManifest(ctx context.Context, desc ocispec.Descriptor, 
 			return fmt.Errorf("push the manifest to %s: %w: %w", name(tag), ErrLacks, r.client.explain(r.registry(), err))
 		}
 		if err != nil {
-			return r.explain("push the manifest to "+name(tag), err)
+			return r.explain("push the manifest to "+name(tag), r.unknownType(raw, err))
 		}
 		listed = listed || header.Get("OCI-Subject") != ""
 	}
@@ -163,6 +163,25 @@ func (r *Repository) putManifest(ctx context.Context, desc ocispec.Descriptor, r
 		return nil, bounded("%s stored it as %s, and it is %s", r.registry(), got, desc.Digest)
 	}
 	return resp.Header, nil
+}
+
+// unknownType says of a manifest that was refused by a registry which takes those
+// of types that it knows alone, as GitLab and Quay do, that this is why.
+func (r *Repository) unknownType(raw []byte, err error) error {
+	var doc struct {
+		ArtifactType string `json:"artifactType"`
+		Config       struct {
+			MediaType string `json:"mediaType"`
+		} `json:"config"`
+	}
+	_ = json.Unmarshal(raw, &doc) // one that cannot be read has no type
+	kind := cmp.Or(doc.ArtifactType, doc.Config.MediaType)
+	refused := slices.Contains([]int{http.StatusBadRequest, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity}, statusOf(err))
+	if !refused || lacks(err) || kind == "" || kind == ocispec.MediaTypeImageConfig {
+		return err
+	}
+	return &explained{fmt.Errorf("%w: perhaps this registry takes no artifacts of the type %s; have its operator allow that (of Quay: FEATURE_GENERAL_OCI_SUPPORT), or take another registry",
+		r.client.reword(r.registry(), err), oneLine(kind))}
 }
 
 // referrer is a manifest as a list of referrers has it.

@@ -23,6 +23,7 @@ import (
 	"github.com/ocipkg/ocipkg/internal/artifact"
 	"github.com/ocipkg/ocipkg/internal/errdef"
 	"github.com/ocipkg/ocipkg/internal/limit"
+	"github.com/ocipkg/ocipkg/internal/reference"
 )
 
 // Repository is one repository of a registry. It is an [artifact.Resumer].
@@ -125,13 +126,13 @@ func (r *Repository) Resolve(ctx context.Context, tag string) (ocispec.Descripto
 }
 
 // namedDigest gives the digest that an answer says its content has; empty when
-// it does not say.
+// it does not say, or has one of an algorithm that is not read.
 func namedDigest(resp *http.Response) digest.Digest {
-	d, err := digest.Parse(resp.Header.Get("Docker-Content-Digest"))
-	if err != nil {
+	said := resp.Header.Get("Docker-Content-Digest")
+	if _, _, ok := reference.SplitDigest(said); !ok {
 		return ""
 	}
-	return d
+	return digest.Digest(said)
 }
 
 // mediaType gives the type of the manifest raw in an answer: what the registry
