@@ -66,10 +66,15 @@ var Shapes = []Library{
 	{Name: "udev", Tag: "252", Module: "libudev", Debian: []string{"libudev-dev", "libudev1"}},
 }
 
+// Others are for what needs them.
+var Others = []Library{
+	{Name: "glib", Tag: "2.74", Module: "glib-2.0", Debian: []string{"libglib2.0-dev", "libglib2.0-0"}, Requires: map[string]string{"pcre2": "pcre2"}},
+}
+
 // Find gives the library of that name.
 func Find(t testing.TB, name string) Library {
 	t.Helper()
-	all := slices.Concat(Libraries, Shapes)
+	all := slices.Concat(Libraries, Shapes, Others)
 	i := slices.IndexFunc(all, func(l Library) bool { return l.Name == name })
 	if i < 0 {
 		t.Fatalf("there is no subject %q", name)
