@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
@@ -75,7 +76,7 @@ func Fsck(ctx context.Context, of *store.Store, options FsckOptions) (*Report, e
 		return nil, err
 	}
 	f := &fscker{Catalog: c, options: options, hashes: map[inode]*hash{}, tokens: make(chan struct{}, runtime.GOMAXPROCS(0))}
-	if err := f.choose(); err != nil {
+	if err := f.choose(ctx); err != nil {
 		return nil, err
 	}
 	for _, p := range f.chosen {
@@ -107,7 +108,7 @@ type fscker struct {
 }
 
 // choose finds out which packages and blobs are to be checked.
-func (f *fscker) choose() error {
+func (f *fscker) choose(ctx context.Context) error {
 	if len(f.options.Only) == 0 {
 		for i := range f.Packages {
 			f.chosen = append(f.chosen, &f.Packages[i])
@@ -123,7 +124,9 @@ func (f *fscker) choose() error {
 				}
 			}
 		}
-		f.findMissing()
+		if err := f.findMissing(ctx); err != nil {
+			return err
+		}
 		for _, file := range f.damaged {
 			f.found(nil, "refs/"+file, errors.New("it does not say what a name stands for"))
 		}
@@ -159,27 +162,40 @@ func isDigest(s string) bool {
 }
 
 // findMissing looks for names that lead to nothing: neither to a package nor to
-// an index of some.
-func (f *fscker) findMissing() {
+// an index of some. Others may be about to remove a name after its package, and
+// get the time to do it.
+func (f *fscker) findMissing(ctx context.Context) error {
 	seen := map[string]bool{}
-	for _, r := range f.Refs {
-		algorithm, encoded, ok := reference.SplitDigest(r.Digest)
-		if !ok || seen[r.Digest] || len(f.Of(r.Digest)) > 0 {
-			continue
-		}
+	missing := slices.DeleteFunc(slices.Clone(f.Refs), func(r store.Ref) bool {
+		again := seen[r.Digest]
 		seen[r.Digest] = true
-		if _, err := os.Lstat(blobPath(f.Store, r.Digest)); errors.Is(err, fs.ErrNotExist) {
-			// Both may have been taken away meanwhile, or brought.
-			now, err := readRef(f.Store, store.RefFile(r.Name))
-			if err != nil || now.Digest != r.Digest || len(f.Store.PackagesOf(r.Digest)) > 0 {
-				continue
-			}
-			if _, err := os.Lstat(blobPath(f.Store, r.Digest)); err == nil {
-				continue
-			}
-			f.found(nil, "blobs/"+algorithm+"/"+encoded, fmt.Errorf("it is missing, and %s stands for it", r.Name))
+		return again || !isDigest(r.Digest) || len(f.Of(r.Digest)) > 0 || !f.isMissing(r)
+	})
+	for range 10 {
+		if len(missing) == 0 {
+			return nil
 		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+		missing = slices.DeleteFunc(missing, func(r store.Ref) bool { return !f.isMissing(r) })
 	}
+	for _, r := range missing {
+		algorithm, encoded, _ := reference.SplitDigest(r.Digest)
+		f.found(nil, "blobs/"+algorithm+"/"+encoded, fmt.Errorf("it is missing, and %s stands for it", r.Name))
+	}
+	return nil
+}
+
+// isMissing reports whether a name still stands for what is not there.
+func (f *fscker) isMissing(r store.Ref) bool {
+	if _, err := os.Lstat(blobPath(f.Store, r.Digest)); !errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
+	now, err := readRef(f.Store, store.RefFile(r.Name))
+	return err == nil && now.Digest == r.Digest && len(f.Store.PackagesOf(r.Digest)) == 0
 }
 
 // found notes a difference.
