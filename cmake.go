@@ -227,11 +227,18 @@ func (c *Client) CMakeDirectory() (string, error) {
 	}
 	// CMake gets it in lists of directories, and quotes these for itself.
 	where := c.store.Dir()
+	if c.store.Others() { // what CMake runs is the user's own
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			return "", err
+		}
+		where = filepath.Join(cache, "ocipkg")
+	}
 	if strings.ContainsAny(filepath.ToSlash(strings.TrimPrefix(where, filepath.VolumeName(where))), link.CMakeUnfit+`"`) {
-		return "", errdef.Errorf(errdef.ErrUsage, "write %s: the store is in %s, and CMake takes no directory with one of %s\" in its name: set OCIPKG_HOME to another one", cmake.ModuleName, where, link.CMakeUnfit)
+		return "", errdef.Errorf(errdef.ErrUsage, "write %s: it goes to %s, and CMake takes no directory with one of %s\" in its name: set OCIPKG_HOME to another one", cmake.ModuleName, where, link.CMakeUnfit)
 	}
 	sum := sha256.Sum256(cmake.Module)
-	dir := filepath.Join(c.store.Dir(), "cmake", fmt.Sprintf("%x", sum[:8]))
+	dir := filepath.Join(where, "cmake", fmt.Sprintf("%x", sum[:8]))
 	if err := c.writeModule(context.Background(), dir); err != nil {
 		return "", fmt.Errorf("write %s: %w", cmake.ModuleName, c.store.Explain(err))
 	}
@@ -242,6 +249,9 @@ func (c *Client) writeModule(ctx context.Context, dir string) error {
 	name := filepath.Join(dir, cmake.ModuleName)
 	if there, err := os.ReadFile(name); err == nil && string(there) == string(cmake.Module) {
 		return nil
+	}
+	if c.store.Others() {
+		return errors.Join(os.MkdirAll(dir, 0o700), rewriteFile(name, cmake.Module))
 	}
 	lock, err := c.store.Lock(ctx, "cmake-"+filepath.Base(dir), false)
 	if err != nil {

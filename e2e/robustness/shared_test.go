@@ -1,7 +1,7 @@
 package robustness
 
 import (
-	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/ocipkg/ocipkg/e2e/internal/program"
 	"github.com/ocipkg/ocipkg/e2e/internal/registrytest"
@@ -18,61 +17,38 @@ import (
 	"github.com/ocipkg/ocipkg/e2e/internal/tree"
 )
 
-// sharers is what a store is shared by: users of one group, each with a umask.
-const sharers = 71000
+// Users of the machine, other than the tests' own accounts.
+const (
+	owner    = 71001
+	stranger = 71002
+	group    = 71000 // which both are of
+)
 
-// colleague is one of the users of a store.
-type colleague struct {
-	*program.Session
-	number int
-	umask  string
+// as runs a command as one of them, whose home is the session's.
+func as(s *program.Session, user int, name string, arguments ...string) *program.Result {
+	return s.Run("setpriv", append([]string{fmt.Sprintf("--reuid=%d", user), fmt.Sprintf("--regid=%d", group), "--clear-groups", name}, arguments...)...)
 }
 
-// newColleague makes a user of the group, whose programs run without privileges.
-func newColleague(t *testing.T, store string, number int, umask string) *colleague {
+// newUser gives a session of one of them with a store.
+func newUser(t *testing.T, store string, user int) *program.Session {
 	t.Helper()
-	c := &colleague{program.New(t, program.Options{Privileged: true, Store: store}), sharers + number, umask}
-	for _, dir := range []string{c.Home, c.Dir, c.Temp} {
-		if err := os.Chown(dir, c.number, sharers); err != nil {
+	s := program.New(t, program.Options{Privileged: true, Store: store})
+	for _, dir := range []string{s.Home, s.Dir, s.Temp} {
+		if err := os.Chown(dir, user, group); err != nil {
 			t.Fatalf("%v; run these tests as root", err)
 		}
 	}
-	return c
+	return s
 }
 
-// run runs ocipkg as this user.
-func (c *colleague) run(arguments ...string) *program.Result {
-	return c.Run("setpriv", append([]string{fmt.Sprintf("--reuid=%d", c.number), fmt.Sprintf("--regid=%d", sharers), "--clear-groups",
-		"sh", "-c", "umask " + c.umask + ` && exec ocipkg "$@"`, "ocipkg"}, arguments...)...)
-}
-
-// sharedStore makes the directory of a store, of a mode that chmod takes.
-func sharedStore(t *testing.T, mode fs.FileMode) string {
+// storeOf makes the directory of a user's store, of a mode that chmod takes.
+func storeOf(t *testing.T, user int, mode fs.FileMode) string {
 	t.Helper()
 	dir := filepath.Join(tempdir.New(t), "store")
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chown(dir, 0, sharers); err != nil {
+	if err := errors.Join(os.Mkdir(dir, 0o755), os.Chown(dir, user, group), os.Chmod(dir, mode)); err != nil {
 		t.Fatalf("%v; run these tests as root", err)
 	}
-	if err := os.Chmod(dir, mode); err != nil {
-		t.Fatal(err)
-	}
 	return dir
-}
-
-// checkNobodyElseWrites checks that nothing in a store can be written to by
-// accounts that are not of the group.
-func checkNobodyElseWrites(t *testing.T, store string) {
-	t.Helper()
-	for name, line := range tree.Of(t, store) {
-		mode, _, _ := strings.Cut(line, " ")      // such as drwxrwxr-x
-		lock := strings.HasPrefix(name, "locks/") // which has no content; as the umask has it
-		if mode[0] != 'L' && mode[len(mode)-2] == 'w' && !lock {
-			t.Errorf("everybody can write to %s: %s", name, mode)
-		}
-	}
 }
 
 // publishTwo publishes two packages that share a layer.
@@ -91,97 +67,130 @@ func publishTwo(t *testing.T) (one, two string, want map[string]tree.Tree) {
 	return registry.Host + "/acme/library:1", registry.Host + "/acme/library:2", want
 }
 
-func TestAGroupSharesAStoreWhateverTheUmasks(t *testing.T) {
+// Whoever may write to a store could change what is linked, and plant links for
+// others to follow.
+func TestAStoreThatOthersMayWriteToIsRefused(t *testing.T) {
+	t.Parallel()
+	one, _, _ := publishTwo(t)
+	for _, mode := range []fs.FileMode{0o775 | fs.ModeSetgid, 0o777 | fs.ModeSticky, 0o777, 0o720} {
+		store := storeOf(t, owner, mode)
+		s := newUser(t, store, owner)
+		for _, command := range [][]string{{"get", one}, {"link", one}, {"list"}, {"cmake-dir"}, {"store", "prune"}} {
+			as(s, owner, "ocipkg", command...).Fails(2, store, "chmod go-w", "OCIPKG_HOME")
+		}
+		as(s, owner, "ocipkg-pkg-config", "--cflags", one).Exit(1).Says(store)
+		as(s, owner, "chmod", "go-w", store).OK()
+		as(s, owner, "ocipkg", "get", one).OK()
+	}
+}
+
+// Root is a user like others.
+func TestNothingIsWrittenToAStoreOfAnotherUser(t *testing.T) {
 	t.Parallel()
 	one, two, want := publishTwo(t)
-	for _, umasks := range [][2]string{{"022", "077"}, {"077", "000"}} {
-		store := sharedStore(t, 0o775|fs.ModeSetgid)
-		a, b := newColleague(t, store, 1, umasks[0]), newColleague(t, store, 2, umasks[1])
-		a.run("get", one).OK()
-		for _, use := range [][]string{{"link", one}, {"list"}, {"image-directory", one}, {"get", one}, {"store", "fsck"}, {"get", two}} {
-			b.run(use...).OK()
-		}
-		for _, use := range [][]string{{"link", two}, {"get", two}, {"store", "fsck"}, {"cmake-dir"}} {
-			a.run(use...).OK()
-		}
-		for name := range want {
-			dir := strings.TrimSpace(b.run("image-directory", name).OK().Stdout)
-			tree.Check(t, name, tree.Content(t, dir), want[name])
-		}
-		checkNobodyElseWrites(t, store)
-
-		// What one made is read-only also for the other.
-		of := fmt.Sprint("belongs to user ", a.number)
-		before := tree.Of(t, filepath.Join(store, "packages"))
-		b.run("get", "--overwrite", one).Fails(1, one, of)
-		b.run("store", "remove", two, one).Fails(1, of)
-		storetest.Age(t, store, 40*24*time.Hour)
-		tree.Check(t, "packages", tree.Of(t, filepath.Join(store, "packages")), before)
-		b.run("store", "prune").OK().Says(two, "1 package")
-		a.run("image-directory", two).Fails(3)
-		a.run("get", "--overwrite", one).OK()
-		b.run("link", one).OK()
-		a.run("store", "remove", one).OK()
-		storetest.CheckTmpEmpty(t, store)
-		b.run("get", one).OK() // with what is there from the other
-		checkNobodyElseWrites(t, store)
-	}
-}
-
-// What was left by a command of the one that was killed must not keep the other
-// from working, or must say whose it is.
-func TestWhatAKilledColleagueLeftIsNotInTheWayOfOthers(t *testing.T) {
-	t.Parallel()
-	one, two, _ := publishTwo(t)
-	store := sharedStore(t, 0o775|fs.ModeSetgid)
-	a, b := newColleague(t, store, 1, "077"), newColleague(t, store, 2, "022")
-	digest := strings.TrimPrefix(a.run("get", one).Digest(), "sha256:")
-	a.run("store", "remove", one).OK()
-	left := filepath.Join(store, "tmp", digest)
-	for _, dir := range []string{left, filepath.Join(left, "root")} {
-		if err := os.Mkdir(dir, 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chown(dir, a.number, sharers); err != nil {
-			t.Fatal(err)
-		}
-	}
-	name := filepath.Base(a.refOf(t, two))
-	file := filepath.Join(store, "tmp", "ref-"+name+".file")
-	if err := os.WriteFile(file, []byte("half"), 0o600); err != nil {
+	store := storeOf(t, owner, 0o755)
+	secret := filepath.Join(tempdir.New(t), "secret")
+	if err := os.WriteFile(secret, []byte("of root\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chown(file, a.number, sharers); err != nil {
-		t.Fatal(err)
+	of := newUser(t, store, owner)
+	as(of, owner, "ocipkg", "get", one).OK()
+	// What the owner plants is followed by nobody.
+	for _, part := range []string{"layers", "used", "roots", "pushed"} {
+		as(of, owner, "rm", "-rf", filepath.Join(store, part)).OK()
+		as(of, owner, "ln", "-s", filepath.Dir(secret), filepath.Join(store, part)).OK()
 	}
-	b.run("get", two).OK()
-	b.run("get", one).Fails(1, one, fmt.Sprint("user ", a.number), left, "ocipkg store prune")
-	a.run("store", "prune").OK()
-	b.run("get", one).OK()
-	storetest.CheckTmpEmpty(t, store)
-}
-
-// refOf gives the file in refs/ that the name has or will have.
-func (c *colleague) refOf(t *testing.T, name string) string {
-	t.Helper()
-	return fmt.Sprintf("refs/%x", sha256.Sum256([]byte(name)))
-}
-
-func TestAStoreThatEverybodyMayWriteToHasNothingThatEverybodyMayWriteTo(t *testing.T) {
-	t.Parallel()
-	one, two, want := publishTwo(t)
-	for _, mode := range []fs.FileMode{0o777 | fs.ModeSticky, 0o777} {
-		store := sharedStore(t, mode)
-		a, b := newColleague(t, store, 1, "000"), newColleague(t, store, 2, "000")
-		a.run("get", one).OK()
-		for _, use := range [][]string{{"link", one}, {"list"}, {"get", one}, {"store", "fsck"}} {
-			b.run(use...).OK()
+	before := tree.Of(t, store)
+	for _, user := range []int{stranger, 0} {
+		s := newUser(t, store, user)
+		for _, use := range [][]string{{"link", one}, {"list"}, {"get", one}, {"cmake-dir"}} {
+			as(s, user, "ocipkg", use...).OK()
 		}
-		b.run("get", two).Fails(1, two, "permission denied", store, "OCIPKG_HOME")
-		dir := strings.TrimSpace(b.run("image-directory", one).OK().Stdout)
+		module := strings.TrimSpace(as(s, user, "ocipkg", "cmake-dir").OK().Stdout)
+		if !strings.HasPrefix(module, s.Home) {
+			t.Errorf("CMake runs %s", module)
+		}
+		dir := strings.TrimSpace(as(s, user, "ocipkg", "image-directory", one).OK().Stdout)
 		tree.Check(t, one, tree.Content(t, dir), want[one])
-		a.run("get", two).OK()
-		checkNobodyElseWrites(t, store)
+		as(s, user, "ocipkg", "get", two).Fails(1, two, "permission denied", store, "OCIPKG_HOME")
+		for _, command := range [][]string{{"get", "--overwrite", one}, {"store", "remove", "--force", one}, {"store", "prune"}} {
+			as(s, user, "ocipkg", command...).Exit(1)
+		}
+	}
+	tree.Check(t, "the store", tree.Of(t, store), before)
+	if text, err := os.ReadFile(secret); err != nil || string(text) != "of root\n" {
+		t.Errorf("the file of root has %q, %v", text, err)
+	}
+}
+
+func TestSharedStoresServeWhatOnesOwnDoesNotHave(t *testing.T) {
+	t.Parallel()
+	one, two, want := publishTwo(t)
+	shared := storeOf(t, owner, 0o755)
+	as(newUser(t, shared, owner), owner, "ocipkg", "get", one).OK()
+	before := tree.Of(t, shared)
+	own := storeOf(t, stranger, 0o700)
+	s := newUser(t, own, stranger)
+	s.Env = append(s.Env, "OCIPKG_SHARED_STORES="+shared)
+	dir := strings.TrimSpace(as(s, stranger, "ocipkg", "--offline", "image-directory", one).OK().Stdout)
+	if !strings.HasPrefix(dir, shared+"/") {
+		t.Errorf("the package is in %s", dir)
+	}
+	tree.Check(t, one, tree.Content(t, dir), want[one])
+	as(s, stranger, "ocipkg-pkg-config", "--cflags", one).OK().Says(shared)
+	as(s, stranger, "ocipkg", "get", one).OK()
+	as(s, stranger, "ocipkg", "get", two).OK()
+	if dir := strings.TrimSpace(as(s, stranger, "ocipkg", "image-directory", two).OK().Stdout); !strings.HasPrefix(dir, own+"/") {
+		t.Errorf("the other package is in %s", dir)
+	}
+	as(s, stranger, "ocipkg", "store", "fsck").OK()
+	tree.Check(t, "the shared store", tree.Of(t, shared), before)
+	if err := os.Chmod(shared, 0o775); err != nil {
+		t.Fatal(err)
+	}
+	as(s, stranger, "ocipkg", "link", one).Fails(2, "OCIPKG_SHARED_STORES", shared)
+}
+
+// Who may read a store may not keep its owner waiting.
+func TestAReaderCannotHoldTheLocksOfAStore(t *testing.T) {
+	t.Parallel()
+	one, _, _ := publishTwo(t)
+	store := storeOf(t, owner, 0o755)
+	s := newUser(t, store, owner)
+	as(s, owner, "ocipkg", "get", one).OK()
+	locks, err := os.ReadDir(filepath.Join(store, "locks"))
+	if err != nil || len(locks) == 0 {
+		t.Fatalf("there are %d locks, %v", len(locks), err)
+	}
+	reader := newUser(t, store, stranger)
+	for _, lock := range locks {
+		if r := as(reader, stranger, "flock", "--nonblock", filepath.Join(store, "locks", lock.Name()), "true"); r.ExitCode == 0 {
+			t.Errorf("a reader can hold %s", lock.Name())
+		}
+	}
+}
+
+// Any user of the machine may leave something in /tmp that is called as our
+// temporary directories are.
+func TestTemporaryDirectoriesOfOthersAreLeftAlone(t *testing.T) {
+	t.Parallel()
+	dir := tempdir.New(t)
+	if err := os.Chmod(dir, 0o777|fs.ModeSticky); err != nil {
+		t.Fatal(err)
+	}
+	s := newUser(t, "", owner)
+	left, made := filepath.Join(dir, ".ocipkg-1.tmp"), filepath.Join(s.Dir, "made")
+	fifo := filepath.Join(dir, ".ocipkg-2.tmp")
+	as(s, stranger, "sh", "-c", fmt.Sprintf("mkdir -m 755 %s %s && ln -s %s %[1]s/lock && mkfifo -m 666 %[2]s/lock", left, fifo, made)).OK()
+	as(s, owner, "sh", "-c", "mkdir in && echo >in/a.h").OK()
+	as(s, owner, "ocipkg", "pack", "in", filepath.Join(dir, "out.tar")).OK()
+	if _, err := os.Lstat(made); err == nil {
+		t.Error("the link of another user was followed")
+	}
+	for _, path := range []string{left, fifo} {
+		if _, err := os.Lstat(path); err != nil {
+			t.Errorf("what is another user's is gone: %v", err)
+		}
 	}
 }
 

@@ -11,11 +11,12 @@ import (
 // ErrLocked says that another process holds the lock.
 var ErrLocked = errors.New("locked")
 
-// Open opens the file name, which is made where it is not there, and locks it,
-// alone or shared with others, without waiting: the error is [ErrLocked] when
-// others hold it. Closing the file releases the lock.
-func Open(name string, shared bool) (*os.File, error) {
-	file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o666)
+// Open opens the file name, which is made with the mode perm where it is not
+// there, and locks it, alone or shared with others, without waiting: the error is
+// [ErrLocked] when others hold it. Closing the file releases the lock. Who may read
+// the file may lock it, and keep its owner waiting.
+func Open(name string, perm fs.FileMode, shared bool) (*os.File, error) {
+	file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, perm)
 	if errors.Is(err, fs.ErrPermission) {
 		if readable, readErr := os.Open(name); readErr == nil {
 			file, err = readable, nil // enough, but on network file systems

@@ -18,7 +18,9 @@ import (
 // PutBlob stores an index, manifest or config as the bytes it is. For a day
 // after, it is not pruned though nothing needs it yet.
 func PutBlob(ctx context.Context, to *store.Store, d digest.Digest, raw []byte) error {
-	if _, ok := Blob(to, d); ok {
+	if _, ok := Blob(to, d); ok && to.Others() {
+		return nil
+	} else if ok {
 		now := time.Now()
 		if err := os.Chtimes(blobPath(to, d), now, now); !errors.Is(err, fs.ErrNotExist) {
 			return nil // of a store that is read-only nothing is pruned
@@ -52,7 +54,7 @@ func blobPath(of *store.Store, d digest.Digest) string {
 
 // Sweep removes what killed processes left in tmp/, but for what came of packages
 // lately: another try may go on with it. What a living one works on is kept, too:
-// it holds the lock of that name; and so is what only another user can remove.
+// it holds the lock of that name.
 func Sweep(in *store.Store) { sweep(in, keptFor) }
 
 // SweepAll is Sweep that keeps only what a living process works on.
@@ -68,10 +70,6 @@ func sweep(in *store.Store, kept time.Duration) {
 			continue
 		}
 		left := in.Path("tmp", entry)
-		if othersDir(left) {
-			lock.Release()
-			continue
-		}
 		if dir := placeOf(in, entry); dir != "" { // its successor may not have come into its place
 			_ = putBack(left, dir)
 		}
@@ -85,9 +83,6 @@ func sweep(in *store.Store, kept time.Duration) {
 func Leftovers(in *store.Store) []string {
 	var left []string
 	for _, entry := range inTmp(in) {
-		if othersDir(in.Path("tmp", entry)) {
-			continue
-		}
 		if dir := placeOf(in, entry); dir != "" {
 			if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
 				continue // it would be put back
@@ -106,12 +101,6 @@ func Leftovers(in *store.Store) []string {
 		left = append(left, entry)
 	}
 	return left
-}
-
-// othersDir tells of something in tmp/ whether only another user can remove it.
-func othersDir(path string) bool {
-	_, other := owner(path)
-	return other && !strings.HasSuffix(path, store.FileSuffix)
 }
 
 func inTmp(in *store.Store) []string {

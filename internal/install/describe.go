@@ -160,11 +160,7 @@ func (in *installer) describe(staging string, root *os.Root, pkg *artifact.Packa
 	if err != nil {
 		return err
 	}
-	err = errors.Join(doc.write(list, files), list.Close(), os.WriteFile(filepath.Join(staging, "link.json"), rawLink, 0o644))
-	for _, name := range []string{"files", "link.json"} {
-		err = errors.Join(err, in.Share(filepath.Join(staging, name)))
-	}
-	return err
+	return errors.Join(doc.write(list, files), list.Close(), os.WriteFile(filepath.Join(staging, "link.json"), rawLink, 0o644))
 }
 
 // Contents is what a package in the store is to hold.

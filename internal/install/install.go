@@ -155,12 +155,6 @@ func used(in *store.Store, digest string) (*store.Package, error) {
 // unpack makes the package under tmp/ and moves it into place.
 func (in *installer) unpack(ctx context.Context, from artifact.Fetcher, pkg *artifact.Package) (err error) {
 	staging := in.Path("tmp", in.lock.Name())
-	if uid, other := owner(staging); other {
-		return fmt.Errorf("what user %d left of it in %s is in the way, and nobody else can remove it; have them run ocipkg store prune", uid, staging)
-	}
-	if err := MayRemove(in.Store, pkg.Descriptor.Digest.String()); err != nil {
-		return err
-	}
 	if err := layer.Remove(staging); err != nil {
 		return err
 	}

@@ -2,23 +2,12 @@ package install
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 
 	"github.com/ocipkg/ocipkg/internal/layer"
 	"github.com/ocipkg/ocipkg/internal/store"
 )
-
-// MayRemove gives the error of a package that this user can neither remove nor
-// replace, in a store that several share: its directories are read-only, for all
-// but who made them.
-func MayRemove(from *store.Store, digest string) error {
-	if uid, other := owner(from.PackageDir(digest)); other {
-		return fmt.Errorf("package %s belongs to user %d, and nobody else can remove or replace it; ask them, or choose another store by OCIPKG_HOME", digest, uid)
-	}
-	return nil
-}
 
 // Remove takes a package out of the store, under the lock on it, and tells
 // whether it did: it is there whole, or not at all. When nobody can find the

@@ -50,7 +50,7 @@ func TestWritersOfOneDirectoryLoseNoName(t *testing.T) {
 func TestADirectoryThatSomebodyIsWritingToIsWaitedFor(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "layout")
 	must(t, os.Mkdir(path, 0o755))
-	lock, err := filelock.Open(filepath.Join(path, layoutFile), false)
+	lock, err := filelock.Open(filepath.Join(path, layoutFile), 0o666, false)
 	must(t, err)
 	w, err := CreateDir(path)
 	must(t, err)

@@ -276,7 +276,7 @@ const lockWait = 30 * time.Second
 func (w *Writer) lockDir() (*os.File, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), lockWait)
 	defer cancel()
-	lock, err := filelock.Wait(ctx, filepath.Join(w.path, layoutFile), false)
+	lock, err := filelock.Wait(ctx, filepath.Join(w.path, layoutFile), 0o666, false)
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = fmt.Errorf("another program has been writing to it for more than %v; end that, or try again later", lockWait)
 	}

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/owned"
 	"github.com/ocipkg/ocipkg/internal/reference"
 )
 
@@ -243,6 +244,32 @@ func above(dir string) (*Project, error) {
 			return nil, nil
 		}
 	}
+}
+
+// ownerOf returns the user that a directory belongs to.
+func ownerOf(dir string) int {
+	if info, err := os.Stat(dir); err == nil {
+		return owned.By(info)
+	}
+	return owned.Unknown
+}
+
+// planted reports whether a file may be anybody's: others may write to its
+// directory, and it, or the link that has its name, belongs neither to the user
+// nor to owner, who has the source that is built. (Runners of CI let everybody
+// write to all that they check out.)
+func planted(path string, owner int) bool {
+	dir, err := os.Stat(filepath.Dir(path))
+	if err != nil || !owned.Writable(dir) {
+		return false
+	}
+	link, err := os.Lstat(path)
+	if err != nil {
+		return false // and nothing to be read
+	}
+	file, err := os.Stat(path)
+	theirs := func(info fs.FileInfo) bool { return owned.By(info) != owner && !owned.Mine(info) }
+	return err != nil || theirs(link) || theirs(file)
 }
 
 func exists(dir, name string) bool {

@@ -4,14 +4,13 @@ package registry
 
 import (
 	"io/fs"
-	"os"
-	"syscall"
+
+	"github.com/ocipkg/ocipkg/internal/owned"
 )
 
 // isPrivate tells whether nobody else can read or write a file or directory.
 func isPrivate(info fs.FileInfo) bool {
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	return ok && int(stat.Uid) == os.Geteuid() && info.Mode().Perm()&0o077 == 0
+	return owned.Mine(info) && info.Mode().Perm()&0o077 == 0
 }
 
 // isForOthers tells whether a file's mode lets others read or change it.

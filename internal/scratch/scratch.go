@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/ocipkg/ocipkg/internal/filelock"
+	"github.com/ocipkg/ocipkg/internal/owned"
 )
 
 const (
@@ -62,7 +63,9 @@ func takeAway(path string, lock *os.File) error {
 	return os.RemoveAll(doomed)
 }
 
-// Sweep removes the temporary directories in dir whose makers were killed.
+// Sweep removes the user's own temporary directories in dir whose makers were
+// killed. Where others may write, what has such a name may be theirs, and made to
+// have us open what they like.
 func Sweep(dir string) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -72,10 +75,14 @@ func Sweep(dir string) {
 		if match, _ := filepath.Match(pattern, entry.Name()); !match || !entry.IsDir() {
 			continue
 		}
+		info, err := entry.Info()
+		if err != nil || !info.IsDir() || !owned.Mine(info) || owned.Writable(info) {
+			continue
+		}
 		path := filepath.Join(dir, entry.Name())
 		if strings.HasSuffix(path, gone) {
 			os.RemoveAll(path)
-		} else if lock, err := filelock.Open(filepath.Join(path, lockFile), false); err == nil {
+		} else if lock, err := filelock.Open(filepath.Join(path, lockFile), 0o600, false); err == nil {
 			_ = takeAway(path, lock)
 		}
 	}
@@ -91,7 +98,7 @@ func makeTemp(dir string) (tmp string, lock *os.File, err error) {
 			return "", nil, err
 		}
 		name := filepath.Join(tmp, lockFile)
-		lock, err = filelock.Open(name, false)
+		lock, err = filelock.Open(name, 0o600, false)
 		if errors.Is(err, filelock.ErrLocked) || errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

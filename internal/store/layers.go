@@ -37,7 +37,6 @@ func ReadOwners(path string) []string {
 func (s *Store) NoteLayer(digest, owner string, others []string) {
 	others = slices.DeleteFunc(slices.Clone(others), func(other string) bool { return other == owner })
 	WriteOwners(s.LayerFile(digest), append([]string{owner}, others...))
-	_ = s.Share(s.LayerFile(digest))
 }
 
 // WriteOwners writes a note over the one that is there: there are a hundred to be

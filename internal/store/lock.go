@@ -30,28 +30,26 @@ func LockName(digest string) string {
 func (l *Lock) Name() string { return l.name }
 
 // Release gives the lock up.
-func (l *Lock) Release() { l.file.Close() }
+func (l *Lock) Release() { l.file.Close() } // which does nothing to no file
+
+// lockMode is that of the files in locks/: nobody else can hold up the store's user.
+const lockMode = 0o600
 
 // Lock takes the lock of that name, alone or shared with others, waiting for
-// those who hold it.
+// those who hold it. Of the store of another user it gives only shared ones, which
+// hold nobody up.
 func (s *Store) Lock(ctx context.Context, name string, shared bool) (*Lock, error) {
+	if s.others && shared { // who only reads does without
+		return &Lock{name: name}, nil
+	}
 	if err := s.Mkdir("locks"); err != nil {
 		return nil, err
 	}
-	file, err := filelock.Wait(ctx, s.Path("locks", name), shared)
+	file, err := filelock.Wait(ctx, s.Path("locks", name), lockMode, shared)
 	if err != nil {
 		return nil, err
 	}
-	return s.locked(name, file), nil
-}
-
-// locked lets others of a group have the file of a lock, too. Who cannot say so
-// did not make it.
-func (s *Store) locked(name string, file *os.File) *Lock {
-	if isShared(s.dirMode()) {
-		_ = file.Chmod(sharedFile)
-	}
-	return &Lock{name, file}
+	return &Lock{name, file}, nil
 }
 
 // TryLock is [Store.Lock] without waiting: the error is [filelock.ErrLocked]
@@ -60,9 +58,9 @@ func (s *Store) TryLock(name string, shared bool) (*Lock, error) {
 	if err := s.Mkdir("locks"); err != nil {
 		return nil, err
 	}
-	file, err := filelock.Open(s.Path("locks", name), shared)
+	file, err := filelock.Open(s.Path("locks", name), lockMode, shared)
 	if err != nil {
 		return nil, err
 	}
-	return s.locked(name, file), nil
+	return &Lock{name, file}, nil
 }

@@ -130,6 +130,11 @@ func (s *Store) Lookup(ref reference.Reference, target func() (platform.Platform
 		return s.LookupDigest(ref.Digest, target)
 	}
 	r, err := s.Ref(ref)
+	for _, shared := range s.shared {
+		if errors.Is(err, errdef.ErrNotFound) {
+			r, err = shared.Ref(ref)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -143,6 +148,11 @@ func (s *Store) LookupDigest(digest string, target func() (platform.Platform, er
 		return p, err
 	}
 	candidates, platforms := s.Index(digest)
+	for _, shared := range s.shared {
+		if len(candidates) == 0 {
+			candidates, platforms = shared.Index(digest)
+		}
+	}
 	if len(candidates) == 0 {
 		return nil, err
 	}
@@ -242,18 +252,23 @@ func (s *Store) notedPlatforms(digest string) map[string]platform.Platform {
 	return platforms
 }
 
-// PackagesOf lists the packages in the store that a digest stands for: the
-// package itself, or those of an index.
+// PackagesOf lists the packages in the store, or a shared one, that a digest stands
+// for: the package itself, or those of an index.
 func (s *Store) PackagesOf(digest string) []string {
-	if _, err := os.Stat(s.PackageDir(digest)); err == nil {
-		return []string{digest}
-	}
-	var have []string
-	candidates, _ := s.Index(digest)
-	for _, candidate := range candidates {
-		if _, err := os.Stat(s.PackageDir(candidate)); err == nil {
-			have = append(have, candidate)
+	for _, in := range append([]*Store{s}, s.shared...) {
+		if _, err := os.Stat(in.PackageDir(digest)); err == nil {
+			return []string{digest}
+		}
+		var have []string
+		candidates, _ := in.Index(digest)
+		for _, candidate := range candidates {
+			if _, err := os.Stat(in.PackageDir(candidate)); err == nil {
+				have = append(have, candidate)
+			}
+		}
+		if len(have) > 0 {
+			return have
 		}
 	}
-	return have
+	return nil
 }

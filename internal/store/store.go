@@ -27,19 +27,29 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/ocipkg/ocipkg/internal/cps"
 	"github.com/ocipkg/ocipkg/internal/errdef"
 	"github.com/ocipkg/ocipkg/internal/jsonstream"
+	"github.com/ocipkg/ocipkg/internal/owned"
 	"github.com/ocipkg/ocipkg/internal/reference"
 	"github.com/ocipkg/ocipkg/platform"
 )
 
-// Store is a directory of packages. Any number of processes may use one at
-// once.
-type Store struct{ dir string }
+// Store is a directory of packages, which one user writes to and others may
+// read. Any number of processes may use one at once.
+type Store struct {
+	dir    string
+	others bool     // it belongs to another user, and nothing is written to it
+	shared []*Store // which are only read, for what this one does not have
+}
+
+// SharedVar is the environment variable that lists further stores, as PATH does
+// directories: what they have is used where it lies.
+const SharedVar = "OCIPKG_SHARED_STORES"
 
 // DefaultDir gives where the store is: $OCIPKG_HOME, else the system's place
 // for a user's data.
@@ -68,7 +78,9 @@ func DefaultDir() (string, error) {
 	return filepath.Join(home, ".local", "share", "ocipkg", "v1"), nil
 }
 
-// Open gives the store in dir, which need not exist; empty is [DefaultDir].
+// Open gives the store in dir, which need not exist; empty is [DefaultDir]. It is
+// an error of kind [errdef.ErrUsage] when others than its owner may write to it:
+// they could change what is linked, and have what they put there followed.
 func Open(dir string) (*Store, error) {
 	if dir == "" {
 		var err error
@@ -76,18 +88,46 @@ func Open(dir string) (*Store, error) {
 			return nil, err
 		}
 	}
+	s, err := openOne(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, dir := range filepath.SplitList(os.Getenv(SharedVar)) {
+		shared, err := openOne(dir)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", SharedVar, err)
+		}
+		s.shared = append(s.shared, shared)
+	}
+	return s, nil
+}
+
+// openOne opens a store without shared ones.
+func openOne(dir string) (*Store, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
 	}
-	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+	s := &Store{dir: dir}
+	info, err := os.Stat(dir)
+	switch {
+	case err != nil: // it is made when something comes
+	case !info.IsDir():
 		return nil, errdef.Errorf(errdef.ErrUsage, "the store %s is not a directory; set OCIPKG_HOME to one", dir)
+	case owned.Writable(info):
+		return nil, errdef.Errorf(errdef.ErrUsage, "others may write to the store %s, and so change what is linked; run: chmod go-w %[1]s, or set OCIPKG_HOME to a directory of your own; others can be given it in %s, to read", dir, SharedVar)
+	default:
+		s.others = !owned.Mine(info)
 	}
-	return &Store{dir: dir}, nil
+	return s, nil
 }
 
 // Dir gives the store's directory.
 func (s *Store) Dir() string { return s.dir }
+
+// Others reports whether the store belongs to another user: it is read, and never
+// written to.
+func (s *Store) Others() bool { return s.others }
 
 // Path gives the path of a part of the store.
 func (s *Store) Path(parts ...string) string {
@@ -132,6 +172,20 @@ const LinkVersion = 1
 // Package gives the package of that digest. When the store does not have it,
 // whole, the error is of kind [errdef.ErrNotFound].
 func (s *Store) Package(digest string) (*Package, error) {
+	p, err := s.own(digest)
+	for _, shared := range s.shared {
+		if !errors.Is(err, errdef.ErrNotFound) {
+			break
+		}
+		if found, otherErr := shared.own(digest); otherErr == nil {
+			return found, nil
+		}
+	}
+	return p, err
+}
+
+// own is [Store.Package] without the shared stores.
+func (s *Store) own(digest string) (*Package, error) {
 	if _, _, ok := reference.SplitDigest(digest); !ok {
 		return nil, errdef.Errorf(errdef.ErrUsage, "%q is not a digest; write it as sha256: and 64 digits", digest)
 	}
@@ -231,7 +285,7 @@ const usedInterval = time.Hour
 // hour, and a store that is read-only keeps none.
 func (s *Store) Use(digest string) bool {
 	s.touch(s.Path("used", LockName(digest)))
-	return s.has(digest)
+	return s.has(digest) || slices.ContainsFunc(s.shared, func(shared *Store) bool { return shared.has(digest) })
 }
 
 func (s *Store) has(digest string) bool {
@@ -240,6 +294,9 @@ func (s *Store) has(digest string) bool {
 }
 
 func (s *Store) touch(name string) {
+	if s.others {
+		return
+	}
 	info, err := os.Stat(name)
 	if err == nil && time.Since(info.ModTime()) < usedInterval {
 		return
@@ -247,9 +304,6 @@ func (s *Store) touch(name string) {
 	now := time.Now()
 	if err == nil && os.Chtimes(name, now, now) == nil {
 		return
-	}
-	if err == nil {
-		_ = os.Remove(name) // another user's, in a store that several share
 	}
 	if s.Mkdir("used") == nil {
 		_ = os.WriteFile(name, nil, 0o600)
@@ -267,72 +321,38 @@ func (s *Store) LastUsed(digest string) time.Time {
 }
 
 // Mkdir makes a directory of the store, and the store where it is not there:
-// for the user alone, unless the store's directory was there before with other
-// modes. Where a group may write there, it may write to all; what everybody may
-// write to, holds nothing that everybody may write to.
+// for the user alone, unless the store's directory was there before, and others
+// may read it. Nothing is made in the store of another user, nor in a directory
+// that is another's, a link, or one that others may write to.
 func (s *Store) Mkdir(name ...string) error { return s.mkdirAll(s.Path(name...)) }
 
+// MayWrite returns the error of writing to the store of another user; nil for one
+// of one's own.
+func (s *Store) MayWrite() error {
+	if s.others {
+		return s.Explain(&fs.PathError{Op: "write to", Path: s.dir, Err: fs.ErrPermission})
+	}
+	return nil
+}
+
 func (s *Store) mkdirAll(dir string) error {
-	mode := s.dirMode()
-	if !isShared(mode) {
-		return os.MkdirAll(dir, mode)
+	if err := s.MayWrite(); err != nil {
+		return err
 	}
-	if dir == s.dir {
-		return nil
+	refused := &fs.PathError{Op: "write to", Path: dir, Err: fs.ErrPermission}
+	mode := fs.FileMode(0o700)
+	if info, err := os.Stat(s.dir); err == nil {
+		mode = info.Mode().Perm()&^0o022 | 0o700
 	}
-	err := os.Mkdir(dir, mode)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err := s.mkdirAll(filepath.Dir(dir)); err != nil {
-			return err
-		}
-		err = os.Mkdir(dir, mode)
-	}
-	if errors.Is(err, fs.ErrExist) {
-		return nil
-	}
-	if err != nil {
+	if err := os.MkdirAll(dir, mode); err != nil {
 		return err
 	}
 	info, err := os.Lstat(dir)
-	if err != nil {
-		return err
-	}
-	return os.Chmod(dir, mode|info.Mode()&fs.ModeSetgid) // the umask may have taken bits away
-}
-
-func (s *Store) dirMode() fs.FileMode {
-	info, err := os.Stat(s.dir)
-	switch {
-	case err != nil:
-		return 0o700
-	case info.Mode().Perm()&0o002 != 0: // what is in it, is its maker's
-		return info.Mode().Perm()&^0o022 | 0o700
-	}
-	return info.Mode().Perm() | 0o700
-}
-
-// isShared tells of the mode of the store's directory whether a group works in
-// it: what one of them writes the others can then use, whatever their umasks.
-func isShared(mode fs.FileMode) bool { return mode&0o020 != 0 && runtime.GOOS != "windows" }
-
-// Share lets the group have a file that this process wrote, in a store that it
-// shares.
-func (s *Store) Share(path string) error {
-	if !isShared(s.dirMode()) {
-		return nil
-	}
-	err := os.Chmod(path, sharedFile)
-	if err == nil {
-		return nil
-	}
-	// Who wrote over what another left cannot say so, and need not.
-	if info, statErr := os.Lstat(path); statErr == nil && info.Mode().Perm() == sharedFile {
-		return nil
+	if err == nil && (!info.IsDir() || !owned.Mine(info) || owned.Writable(info)) && dir != s.dir {
+		err = refused
 	}
 	return err
 }
-
-const sharedFile = 0o664
 
 // WriteFile puts a file in place at once, by way of the temporary file that
 // belongs to the lock. Directories above it are made.
@@ -342,12 +362,6 @@ func (s *Store) WriteFile(lock *Lock, name string, raw []byte) error {
 		return err
 	}
 	err := os.WriteFile(tmp, raw, 0o644)
-	if errors.Is(err, fs.ErrPermission) && os.Remove(tmp) == nil { // another user's, who was killed at it
-		err = os.WriteFile(tmp, raw, 0o644)
-	}
-	if err == nil {
-		err = s.Share(tmp)
-	}
 	if err == nil {
 		err = s.mkdirAll(filepath.Dir(name))
 	}

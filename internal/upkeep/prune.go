@@ -47,6 +47,9 @@ func Prune(ctx context.Context, in *store.Store, options PruneOptions) (*Removed
 		unused:  max(options.Unused, Grace),
 		now:     time.Now(),
 	}
+	if err := in.MayWrite(); err != nil && !options.DryRun {
+		return &p.removed, err
+	}
 	var err error
 	if p.kept, p.goneRoots, err = readRoots(in, options.Digests); err != nil {
 		return &p.removed, err
@@ -123,7 +126,7 @@ func (p *pruner) pruneLeftovers() error {
 // here, and looked for the note then. So one of the two sees the other.
 func (p *pruner) prunePackage(of *Package) error {
 	needed := func() bool { return p.now.Sub(p.lastUsed(of)) < p.unused }
-	if p.kept[of.Digest] != "" || needed() || install.MayRemove(p.store, of.Digest) != nil {
+	if p.kept[of.Digest] != "" || needed() {
 		return nil
 	}
 	if p.dry {

@@ -73,11 +73,6 @@ func Remove(ctx context.Context, from *store.Store, words []string, options Remo
 			return nil, err
 		}
 	}
-	for _, p := range victims {
-		if err := install.MayRemove(from, p.Digest); err != nil {
-			return &Removed{}, err
-		}
-	}
 	r := &remover{store: from, links: links{}}
 	for _, p := range victims {
 		lock, err := from.Lock(ctx, store.LockName(p.Digest), false)
