@@ -85,7 +85,12 @@ func (p *Package) List(alias string, all []*Package, how project.Sharing, exists
 	l := CMakeListed{Alias: alias, Roots: []string{p.Root}, LibraryDirs: p.libraryDirs(how, exists)}
 	for _, other := range append([]*Package{p}, all...) {
 		dirs := other.libraryDirs(how, exists)
-		if how != project.Fallback && len(dirs) > 0 && slices.Contains([]string{other.StaticView, other.SharedView}, dirs[0]) {
+		isView := func(dir string) bool { return dir == other.StaticView || dir == other.SharedView }
+		switch {
+		case len(dirs) == 0 || !isView(dirs[0]) || how == project.Fallback:
+		case how == project.Shared: // what is only static serves, too
+			dirs = slices.DeleteFunc(dirs, func(dir string) bool { return !isView(dir) })
+		default:
 			dirs = dirs[:1]
 		}
 		l.Roots = appendMissing(l.Roots, other.Root)
