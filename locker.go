@@ -16,6 +16,7 @@ import (
 	"github.com/ocipkg/ocipkg/internal/errdef"
 	"github.com/ocipkg/ocipkg/internal/project"
 	"github.com/ocipkg/ocipkg/internal/reference"
+	"github.com/ocipkg/ocipkg/internal/resolve"
 	"github.com/ocipkg/ocipkg/platform"
 )
 
@@ -117,6 +118,9 @@ func (l *locker) lock(ctx context.Context, next []wanted) (*project.Lock, error)
 				continue
 			}
 			l.paths[w.ref.String()] = w.path
+			if err := resolve.Bound(len(l.paths), len(w.path)); err != nil {
+				return nil, fmt.Errorf("%s: %w", w.path[0], err)
+			}
 			fresh = append(fresh, w)
 			group.Go(func() error { return l.lookUp(ctx, w) })
 		}

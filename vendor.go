@@ -103,6 +103,8 @@ type vendorer struct {
 	*locker
 	all  []project.LockedPackage
 	seen map[string]bool // by repository and digest
+	// depth is how many packages require one another on the way to what is visited.
+	depth int
 }
 
 // closureToVendor gives the packages that a build here links, sorted by name.
@@ -168,6 +170,11 @@ func (v *vendorer) visit(ctx context.Context, by asker, ref reference.Reference)
 		return nil
 	}
 	v.seen[key] = true
+	if err := resolve.Bound(len(v.seen), v.depth); err != nil {
+		return err
+	}
+	v.depth++
+	defer func() { v.depth-- }()
 	v.all = append(v.all, *entry)
 	for _, build := range entry.Builds {
 		for _, required := range build.Requires {

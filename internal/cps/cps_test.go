@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -534,6 +535,21 @@ func BenchmarkUnmarshal(b *testing.B) {
 	for b.Loop() {
 		if err := new(Package).UnmarshalJSON([]byte(sample)); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+func TestWhatAPackageDescribesIsBounded(t *testing.T) {
+	document := func(components, includes int) *Package {
+		p := &Package{Name: "x", CPSVersion: "0.13.0", CPSPath: PrefixMarker, Components: map[string]*Component{}}
+		for i := range components {
+			p.Components[fmt.Sprint("c", i)] = &Component{Type: Interface, Attributes: Attributes{Includes: All(slices.Repeat([]string{"@prefix@/include"}, includes)...)}}
+		}
+		return p
+	}
+	for want, p := range map[string]*Package{"": document(MaxComponents, MaxEntries/MaxComponents), "there are 1001": document(MaxComponents+1, 0), "20001 entries": document(1, MaxEntries+1)} {
+		if err := p.Validate(); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", want, err)
 		}
 	}
 }

@@ -2,7 +2,9 @@ package cps
 
 import (
 	"fmt"
+	"maps"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -52,7 +54,19 @@ func (p *Package) validateHead() error {
 	return p.checkPath(p.line, "cps_path", p.CPSPath)
 }
 
+// The most that a package describes, far above what any does: the work of a link grows with the square of these.
+const (
+	MaxComponents = 1000
+	MaxEntries    = 20_000 // of all lists of the components together
+)
+
 func (p *Package) validateComponents() error {
+	if n := len(p.Components); n > MaxComponents {
+		return p.fault(p.line, "components: there are %d, and at most %d are read", n, MaxComponents)
+	}
+	if n := p.entries(); n > MaxEntries {
+		return p.fault(p.line, "components: their lists have %d entries, and at most %d are read", n, MaxEntries)
+	}
 	for _, name := range sortedKeys(p.Components) {
 		c := p.Components[name]
 		if reason := badName(name, "/@"); reason != "" {
@@ -76,6 +90,27 @@ func (p *Package) validateComponents() error {
 		}
 	}
 	return nil
+}
+
+// entries counts what the lists of the components have.
+func (p *Package) entries() int {
+	n := 0
+	for _, c := range p.Components {
+		for _, a := range append(slices.Collect(maps.Values(c.Configurations)), &c.Attributes) {
+			n += len(a.LinkFeatures) + len(a.LinkFlags) + len(a.LinkLibraries) + len(a.LinkLanguages) + len(a.LinkItems) + len(a.CompileFeatures)
+			n += len(a.Requires) + len(a.CompileRequires) + len(a.LinkRequires) + len(a.DyldRequires)
+			for _, list := range a.Includes {
+				n += len(list)
+			}
+			for _, list := range a.CompileFlags {
+				n += len(list)
+			}
+			for _, list := range a.Definitions {
+				n += len(list)
+			}
+		}
+	}
+	return n
 }
 
 // validateLocation wants an archive's file. A dylib may have a file to link alone, or none: CMake writes such, and what is

@@ -60,6 +60,10 @@ func Package(fsys fs.FS, opts Options) (*cps.Package, error) {
 	if p == nil || !slices.ContainsFunc(slices.Collect(maps.Values(p.Components)), (*cps.Component).Linkable) {
 		return nil, nil
 	}
+	if n := len(p.Components); n > cps.MaxComponents {
+		d.warn("it has %d libraries and modules, which is more than %d, so that none is described: make several packages of it", n, cps.MaxComponents)
+		return nil, nil
+	}
 	if err := d.completeSonames(); err != nil {
 		return nil, err
 	}

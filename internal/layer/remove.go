@@ -51,11 +51,15 @@ func (t *Tree) hide(p string, number int) error {
 	if d.layer < number {
 		return t.remove(p)
 	}
+	if d.hidden == number { // once for a layer: what came since is of this one
+		return nil
+	}
 	for name := range d.names {
 		if err := t.hide(path.Join(p, name), number); err != nil {
 			return err
 		}
 	}
+	d.hidden = number
 	return nil
 }
 

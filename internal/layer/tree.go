@@ -32,8 +32,9 @@ type Tree struct {
 
 // directory is one of a tree.
 type directory struct {
-	layer int             // the last one that listed it or something in it
-	names map[string]bool // what Apply put into it
+	layer  int             // the last one that listed it or something in it
+	hidden int             // the last one that hid what those before it had put there
+	names  map[string]bool // what Apply put into it
 }
 
 // NewTree starts a tree in root, an empty directory.

@@ -137,6 +137,9 @@ func (c *closure) visit(ctx context.Context, name string, path []string) (*Node,
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	if err := Bound(len(c.nodes)+1, len(path)); err != nil { // where the way would be too long to be shown
+		return nil, fmt.Errorf("%s: %w", append(path, name)[0], err)
+	}
 	node := &Node{Name: name, Requires: map[string]*Node{}}
 	err := c.find(ctx, node, path)
 	if err != nil {

@@ -310,3 +310,21 @@ func TestAPackageThatGoesWhileItIsLookedAtIsFetchedAgain(t *testing.T) {
 		t.Errorf("fetched %v (%v)", w.fetched, err)
 	}
 }
+
+func TestRequirementsWithoutEndAreNotFollowed(t *testing.T) {
+	chain, wide := map[string][]string{}, map[string][]string{"p0": nil}
+	for i := range 200 {
+		chain[fmt.Sprint("p", i)] = []string{fmt.Sprint("p", i+1)}
+	}
+	for i := range 1200 {
+		wide["p0"] = append(wide["p0"], fmt.Sprint("w", i))
+		wide[fmt.Sprint("w", i)] = nil
+	}
+	for want, needs := range map[string]map[string][]string{"more than 64 packages": chain, "more than 1000 packages": wide} {
+		w, r := newWorld(t, needs)
+		_, _, err := r.Closure(t.Context(), []string{"r.example/a/p0:1"})
+		if !errors.Is(err, errdef.ErrVerification) || !strings.Contains(err.Error(), want) || len(err.Error()) > 300 || len(w.fetched) > 1000 {
+			t.Errorf("fetched %d, %v", len(w.fetched), err)
+		}
+	}
+}
