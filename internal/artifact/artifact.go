@@ -19,6 +19,7 @@ import (
 	"oras.land/oras-go/v2/content"
 
 	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/jsonstream"
 	"github.com/ocipkg/ocipkg/internal/layer"
 	"github.com/ocipkg/ocipkg/internal/limit"
 	"github.com/ocipkg/ocipkg/internal/reference"
@@ -204,7 +205,7 @@ func ParseManifest(raw []byte) (ocispec.Manifest, error) {
 		ocispec.Manifest
 		Manifests json.RawMessage `json:"manifests"`
 	}
-	if err := decodeStrictly(raw, &doc); err != nil {
+	if err := decodeStrictly(raw, &doc, 0); err != nil {
 		return ocispec.Manifest{}, err
 	}
 	switch {
@@ -230,7 +231,7 @@ func ParseIndex(ctx context.Context, raw []byte) (ocispec.Index, error) {
 		Layers json.RawMessage `json:"layers"`
 		Config json.RawMessage `json:"config"`
 	}
-	if err := decodeStrictly(raw, &doc); err != nil {
+	if err := decodeStrictly(raw, &doc, limit.From(ctx).Index); err != nil {
 		return ocispec.Index{}, err
 	}
 	switch {
@@ -252,12 +253,26 @@ func ParseIndex(ctx context.Context, raw []byte) (ocispec.Index, error) {
 	return doc.Index, nil
 }
 
-// decodeStrictly is decode for documents that other programs read too.
-func decodeStrictly(raw []byte, doc any) error {
+// decodeStrictly is decode for documents that other programs read too, whose lists
+// have up to so many elements, or the usual ones.
+func decodeStrictly(raw []byte, doc any, elements int64) error {
+	bounds := jsonstream.Bounds{Values: 10 * max(elements, maxElements), Elements: max(elements, maxElements)}
+	if _, err := io.Copy(io.Discard, jsonstream.NewBounded(bytes.NewReader(raw), bounds, tooMuch)); err != nil {
+		return err
+	}
 	if err := decode(raw, doc); err != nil {
 		return err
 	}
 	return manifestKeys.check(bytes.NewReader(raw))
+}
+
+// maxElements is how many elements a list of a manifest or an index may have, each
+// of which becomes some hundred bytes, unless more entries of an index are asked
+// for.
+const maxElements = 50_000
+
+func tooMuch(what string, most int64) error {
+	return errdef.Mark(errdef.ErrVerification, jsonstream.TooMuch(what, most))
 }
 
 func decode(raw []byte, doc any) error {

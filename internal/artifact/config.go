@@ -192,7 +192,7 @@ func parseConfig(open func() (io.ReadCloser, error), layers int, limits limit.Li
 		r, err := open()
 		if err == nil {
 			defer r.Close()
-			err = configKeys.check(r)
+			err = configKeys.check(jsonstream.NewBounded(r, jsonstream.Bounds{String: configBounds.String}, tooMuch))
 		}
 		keys <- err
 	}()
@@ -227,14 +227,20 @@ func parseConfig(open func() (io.ReadCloser, error), layers int, limits limit.Li
 	return c, nil
 }
 
+// configBounds are those of a config, but for its list of files, which is read one
+// file at a time.
+var configBounds = jsonstream.Bounds{Bytes: 24 << 20, Values: 200_000, Elements: 30_000, String: 1 << 20}
+
 // read reads a config, of which each key comes once.
 func (c *Config) read(r io.Reader, limits limit.Limits) error {
-	err := jsonstream.Object(r, func(key string, d *json.Decoder) (err error) {
+	bounded := jsonstream.NewBounded(r, configBounds, tooMuch)
+	err := jsonstream.Object(bounded, func(key string, d *json.Decoder) (err error) {
 		switch key {
 		case "layers":
 			return d.Decode(&c.Layers)
 		case "files":
-			c.Files, err = ReadFiles(d, limits)
+			c.Files, err = ReadFiles(d, limits, bounded.Reset)
+			bounded.Reset()
 			return err
 		case "platform":
 			var p *platform.Platform

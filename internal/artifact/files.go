@@ -32,9 +32,11 @@ type wireFile struct {
 
 // ReadFiles reads a list of files, one by one: what no package can have is
 // refused before it takes up memory. It may have no more files than are unpacked.
-func ReadFiles(d *json.Decoder, limits limit.Limits) ([]layer.File, error) {
+// Next is called before each.
+func ReadFiles(d *json.Decoder, limits limit.Limits, next func()) ([]layer.File, error) {
 	var files []layer.File
 	return files, jsonstream.List(d, func() error {
+		next()
 		var w wireFile
 		if err := d.Decode(&w); err != nil {
 			return err

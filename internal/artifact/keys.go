@@ -40,6 +40,10 @@ func (s keySet) check(document io.Reader) error {
 // for those that it decodes.
 const maxNesting = 10_000
 
+// maxKeys is how many keys one object may have, each of which is kept while it is
+// read.
+const maxKeys = 100_000
+
 // checkValue reads one value. The keys in a free one are anybody's.
 func (s keySet) checkValue(decoder *json.Decoder, free bool, depth int) error {
 	if depth > maxNesting {
@@ -65,7 +69,9 @@ func (s keySet) checkValue(decoder *json.Decoder, free bool, depth int) error {
 			if keys[key] {
 				return errdef.Errorf(errdef.ErrVerification, "the key %q comes twice in it", key)
 			}
-			keys[key] = true
+			if keys[key] = true; len(keys) > maxKeys {
+				return tooMuch("keys in one object", maxKeys)
+			}
 			if !free && !slices.Contains(s.known, key) && slices.ContainsFunc(s.known, func(name string) bool { return strings.EqualFold(name, key) }) {
 				return errdef.Errorf(errdef.ErrVerification, "the key %q in it is a known one in other letters", key)
 			}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -212,7 +213,7 @@ func TestAConfigIsWrittenAndReadBack(t *testing.T) {
 	}
 	var list bytes.Buffer
 	must(t, WriteFiles(&list, c.Files))
-	files, err := ReadFiles(json.NewDecoder(&list), limit.Default)
+	files, err := ReadFiles(json.NewDecoder(&list), limit.Default, func() {})
 	if err != nil || fmt.Sprint(files) != fmt.Sprint(c.Files) {
 		t.Errorf("the list is %+v, %v", files, err)
 	}
@@ -310,6 +311,39 @@ func TestADigestThatCannotBeKeptIsRefused(t *testing.T) {
 		desc := ocispec.Descriptor{Digest: digest.NewDigestFromEncoded(digest.Algorithm(algorithm), strings.Repeat("0", digits))}
 		if err := CheckDescriptor(desc); (err == nil) != (algorithm != "sha384") || err != nil && !errors.Is(err, errdef.ErrVerification) {
 			t.Errorf("%s: %v", algorithm, err)
+		}
+	}
+}
+
+// What is short on the wire may be large in memory.
+func TestListsOfNothingTakeLittleMemory(t *testing.T) {
+	list := func(n int, element string) string { return strings.TrimSuffix(strings.Repeat(element+",", n), ",") }
+	config := func(text string) error {
+		_, err := parseConfig(func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(text)), nil }, 1, limit.Default)
+		return err
+	}
+	for name, parse := range map[string]func() error{
+		"an index": func() error {
+			_, err := ParseIndex(t.Context(), []byte(`{"schemaVersion":2,"manifests":[`+list(4<<20, "{}")+`]}`))
+			return err
+		},
+		"a manifest": func() error { _, err := ParseManifest([]byte(`{"layers":[` + list(4<<20, "{}") + `]}`)); return err },
+		"annotations": func() error {
+			_, err := ParseManifest([]byte(`{"layers":[` + list(1<<20, `{"urls":["",""]}`) + `]}`))
+			return err
+		},
+		"what a config needs":  func() error { return config(`{"requires":[` + list(4<<20, "{}") + `]}`) },
+		"layers of a config":   func() error { return config(`{"layers":{"x":[` + list(4<<20, `""`) + `]}}`) },
+		"a link description":   func() error { return config(`{"cps":{"components":{"a":{"requires":[` + list(4<<20, `""`) + `]}}}}`) },
+		"keys of a config":     func() error { return config(`{"x":{` + list(1<<20, `"a":1`) + `}}`) },
+		"a string of a config": func() error { return config(`{"x":"` + strings.Repeat("a", 8<<20) + `"}`) },
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		err := parse()
+		runtime.ReadMemStats(&after)
+		if took := after.TotalAlloc - before.TotalAlloc; !errors.Is(err, errdef.ErrVerification) || took > 96<<20 { // with the document itself
+			t.Errorf("%s: %d MiB, %v", name, took>>20, err)
 		}
 	}
 }

@@ -76,7 +76,7 @@ func (d *filesDoc) read(r io.Reader) (files []layer.File, err error) {
 	return files, jsonstream.Object(r, func(key string, decoder *json.Decoder) error {
 		switch key {
 		case "files":
-			files, err = artifact.ReadFiles(decoder, limit.Limits{}) // whatever was allowed when they came
+			files, err = artifact.ReadFiles(decoder, limit.Limits{}, func() {}) // whatever was allowed when they came
 			return err
 		case "layers":
 			return decoder.Decode(&d.Layers)

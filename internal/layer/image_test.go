@@ -129,6 +129,23 @@ func TestLayersAreAppliedOneOnTheOther(t *testing.T) {
 	}
 }
 
+// Looking at each file again for each of them would take hours.
+func TestADirectoryIsEmptiedOnceForALayer(t *testing.T) {
+	var entries []entry
+	const files, times = 3000, 30_000
+	for i := range files {
+		entries = append(entries, file(fmt.Sprint("d/", i), ""))
+	}
+	for range times {
+		entries = append(entries, file("d/.wh..wh..opq", ""))
+	}
+	b, err := applyAll(t, []entry{file("d/before", "")}, entries)
+	must(t, err)
+	if n := len(b.Files()); n != files {
+		t.Errorf("%d files are left", n)
+	}
+}
+
 func TestHardLinksOfALayerAreCopiesWhereThereAreNoLinks(t *testing.T) {
 	linkWithin = func(*os.Root, string, string) error { return syscall.EPERM }
 	t.Cleanup(func() { linkWithin = (*os.Root).Link })
