@@ -177,6 +177,11 @@ func (c *Client) list(ctx context.Context, p *link.CMakeProject, resolver *resol
 			return fmt.Errorf("prepare %s for CMake: %w", alias, err)
 		}
 		packages, requests := link.FromNodes(found, all)
+		for _, pkg := range packages { // before CMake is told of directories
+			if err := pkg.MayBeLinked(resolver.Project.AllowFlags()); err != nil {
+				return err
+			}
+		}
 		if l := requests[0].Package.List(alias, packages, found[0].Shared, isDirectory); len(l.Includes)+len(l.LibraryDirs) > 0 {
 			p.Listed = append(p.Listed, l) // else nobody can ask for what it has
 		}

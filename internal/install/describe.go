@@ -142,6 +142,10 @@ func (in *installer) describe(staging string, root *os.Root, pkg *artifact.Packa
 		}
 		link.Derived = link.CPS != nil
 	}
+	var err error
+	if link.Unlinkable, err = findUnlinkable(root, files); err != nil {
+		return err
+	}
 	if err := makeViews(staging, &link, files); err != nil {
 		return err
 	}

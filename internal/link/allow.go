@@ -287,7 +287,10 @@ func control(arg string) bool {
 // a shell reads. A colon before it makes it that of a file. Apple's linker would read -lto_library as another flag, which
 // has it load and run what follows.
 func nameable(name string) bool {
-	name = strings.TrimPrefix(name, ":")
+	name, isFile := strings.CutPrefix(name, ":")
+	if isFile && !pkgconf.LibraryPath(name) { // which linkers would read as a script
+		return false
+	}
 	return name != "" && name[0] != '-' && !strings.HasPrefix(name, "to_library") && !strings.ContainsFunc(name, func(r rune) bool {
 		return unicode.IsControl(r) || !alphanumeric(r) && r < 0x80 && !strings.ContainsRune("_.+-", r)
 	})

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ocipkg/ocipkg/internal/cps"
 	"github.com/ocipkg/ocipkg/internal/errdef"
+	"github.com/ocipkg/ocipkg/internal/store"
 )
 
 // interfaceOf is a package of one component without a file.
@@ -104,6 +105,31 @@ func TestOnlyNamesOfModulesAreLeftToTheRealPkgConfig(t *testing.T) {
 	} {
 		if got := IsModule(name); got != want {
 			t.Errorf("%q: got %v, want %v", name, got, want)
+		}
+	}
+}
+
+func TestWhatMustNotComeBeforeALinkerIsNotLinked(t *testing.T) {
+	for _, test := range []struct {
+		bad     store.Unlinkable
+		allowed []string
+		good    bool
+	}{
+		{store.Unlinkable{Path: "lib/libz.so", Reason: "it is a linker script"}, nil, false},
+		{store.Unlinkable{Path: "lib/libz.so", Reason: "it is a linker script"}, []string{IRFlag}, false},
+		{store.Unlinkable{Path: "lib/libz.a", Reason: "its member z.o: IR", IR: true}, nil, false},
+		{store.Unlinkable{Path: "lib/libz.a", Reason: "its member z.o: IR", IR: true}, []string{IRFlag}, true},
+	} {
+		p := single("z", archive("@prefix@/lib/libz.a"))
+		p.Unlinkable = &test.bad
+		opts := Options{OS: "linux", AllowFlags: test.allowed}
+		_, err := Link([]*Package{p}, []Request{{Package: p}}, opts)
+		_, _, cmake := CMake([]*Package{p}, Request{Package: p}, CMakeOptions{Options: opts, Name: "Z"})
+		_, document := CPS(p, opts)
+		for way, err := range map[string]error{"link": err, "CMake": cmake, "CPS": document} {
+			if test.good != (err == nil) || err != nil && (!errors.Is(err, errdef.ErrVerification) || !strings.Contains(err.Error(), test.bad.Reason)) {
+				t.Errorf("%s, %v: %v", way, test.bad, err)
+			}
 		}
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/ocipkg/ocipkg/internal/errdef"
 	"github.com/ocipkg/ocipkg/internal/pkgconf"
 	"github.com/ocipkg/ocipkg/internal/project"
+	"github.com/ocipkg/ocipkg/internal/store"
 )
 
 // Package is a package that is there to link. All directories are absolute, with forward slashes.
@@ -30,7 +31,9 @@ type Package struct {
 	// directory under all the names that are looked for.
 	StaticView, SharedView string
 	CPS                    *cps.Package
-	CXX                    string // the C++ runtime its archives were built for, "libstdc++" or "libc++"; empty: the target's usual one
+	// Unlinkable is a file that must not come before a linker; nil: there is none.
+	Unlinkable *store.Unlinkable
+	CXX        string // the C++ runtime its archives were built for, "libstdc++" or "libc++"; empty: the target's usual one
 	// Requires says which package answers to a requirement of this one, by requirement: the Name of another package. What it
 	// does not list is a component of the package itself, else the name or a component of a package that it does list, else
 	// the system's. Nil is of a package that cannot say what it requires: its requirements are looked up by the names of all
@@ -543,9 +546,38 @@ func (c *collector) rpath(p *Package, dir string) error {
 	return nil
 }
 
+// IRFlag is the flag that a project allows to have a package linked that has a compiler's intermediate representation.
+const IRFlag = "-flto"
+
+// checkUnlinkable refuses a package with what must not come before a linker, whatever of it is linked: a linker that is told of a
+// directory may read more than that.
+func (c *collector) checkUnlinkable(p *Package) error {
+	if c.opts.FilesOnly {
+		return nil
+	}
+	return p.MayBeLinked(c.opts.AllowFlags)
+}
+
+// MayBeLinked returns the error of a package with what must not come before a linker, with the flags that the project allows.
+func (p *Package) MayBeLinked(allowFlags []string) error {
+	bad := p.Unlinkable
+	switch {
+	case bad == nil:
+		return nil
+	case !bad.IR:
+		return errdef.Errorf(errdef.ErrVerification, "link %s: %q in it: %s; have its author leave it out, or put a library in its place", p.Name, bad.Path, bad.Reason)
+	case slices.Contains(allowFlags, IRFlag):
+		return nil
+	}
+	return errdef.Errorf(errdef.ErrVerification, "link %s: %q in it: %s, whose options the linker runs a compiler and an assembler with: have its author build it without, or strip it (objcopy --remove-section='.gnu.lto_*' --remove-section='.gnu.debuglto_*'); if you trust the package, allow it with --allow-flag=%[4]s, or in ocipkg.toml with allow-flags = [%[4]q] under [trust]", p.Name, bad.Path, bad.Reason, IRFlag)
+}
+
 // checkRoots refuses a store in a directory of which nothing can be written on a line.
 func (c *collector) checkRoots() error {
 	for _, p := range c.packages {
+		if err := c.checkUnlinkable(p); err != nil {
+			return err
+		}
 		for _, dir := range []string{p.Root, p.StaticView, p.SharedView} {
 			if control(dir) && !c.opts.FilesOnly {
 				return errdef.Errorf(errdef.ErrUsage, "link %s: it is in %q, and there is a control character in that name: set OCIPKG_HOME to another directory", p.Name, dir)

@@ -23,6 +23,7 @@ func FromNodes(roots []resolve.Root, all []*resolve.Node) (packages []*Package, 
 			SharedView: filepath.ToSlash(n.Package.Shared),
 			CPS:        document,
 			CXX:        n.Package.Platform.Cxx,
+			Unlinkable: n.Package.Unlinkable,
 		}
 		// One that its producer did not describe cannot say what it requires.
 		if !n.Package.Derived || len(n.Requires) > 0 {

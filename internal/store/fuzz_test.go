@@ -15,7 +15,7 @@ func FuzzNotes(f *testing.F) {
 	const some = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 	for _, seed := range []string{
 		`{"name":"a.b/c:1","digest":"` + some + `","lookedUp":"2026-01-02T03:04:05Z"}`, some + "\n" + some + "\n", some[:20],
-		`{"version":1,"bootID":"x","platform":{"os":"linux"},"views":true,"size":3,"cps":{"name":"a","components":{"a":{"type":"archive","location":"@prefix@/a"}}},"requires":[{"package":"z"}]}`,
+		`{"version":2,"bootID":"x","platform":{"os":"linux"},"views":true,"size":3,"cps":{"name":"a","components":{"a":{"type":"archive","location":"@prefix@/a"}}},"requires":[{"package":"z"}]}`,
 		`{"files":[{"path":"../../etc/passwd","size":1}]}`, `{"files":[{"path":"a","size":-1},{"path":"","target":"b"}]}`, "{", "null", "",
 	} {
 		f.Add([]byte(seed))

@@ -164,10 +164,20 @@ type Link struct {
 	Requires   []reference.Requirement `json:"requires,omitempty"`
 	// Derived reports whether CPS was made from the files when the package came, since its producer had said nothing.
 	Derived bool `json:"derived,omitempty"`
+	// Unlinkable is a file that linkers may read, and must not; nil: there is none.
+	Unlinkable *Unlinkable `json:"unlinkable,omitempty"`
+}
+
+// Unlinkable is what a package has that must not come before a linker.
+type Unlinkable struct {
+	Path   string `json:"path"`
+	Reason string `json:"reason"`
+	// IR reports whether it is a compiler's intermediate representation, which a project may allow.
+	IR bool `json:"ir,omitempty"`
 }
 
 // LinkVersion is that of the link.json which is written and read here.
-const LinkVersion = 1
+const LinkVersion = 2
 
 // Package gives the package of that digest. When the store does not have it,
 // whole, the error is of kind [errdef.ErrNotFound].

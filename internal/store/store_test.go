@@ -116,7 +116,7 @@ func TestAStoreThatIsNotThereHasNothing(t *testing.T) {
 
 func TestADigestIsNeverAPath(t *testing.T) {
 	s := open(t)
-	put(t, s, "evil/link.json", `{"version":1}`)
+	put(t, s, "evil/link.json", `{"version":2}`)
 	for _, d := range []string{"", "sha256:", "sha256:../../evil", "../../evil", "sha256:" + strings.Repeat("A", 64), "sha256:" + strings.Repeat("0", 63), "md5:" + strings.Repeat("0", 32), "sha256:" + strings.Repeat("0", 62) + "/x"} {
 		if _, err := s.Package(d); !errors.Is(err, errdef.ErrUsage) {
 			t.Errorf("%q: the error is %v", d, err)
@@ -129,8 +129,8 @@ func TestADigestIsNeverAPath(t *testing.T) {
 
 func TestALinkDescriptionThatIsDamagedIsNoPackage(t *testing.T) {
 	for name, text := range map[string]string{
-		"empty": "", "zeros": strings.Repeat("\x00", 100), "cut": `{"version":1,"pla`, "another version": `{"version":2}`, "no version": `{}`, "a list": `[]`,
-		"another start, and no list of files": `{"version":1,"bootID":"earlier"}`,
+		"empty": "", "zeros": strings.Repeat("\x00", 100), "cut": `{"version":2,"pla`, "another version": `{"version":1}`, "no version": `{}`, "a list": `[]`,
+		"another start, and no list of files": `{"version":2,"bootID":"earlier"}`,
 	} {
 		s := open(t)
 		d := add(t, s, "x")
@@ -164,7 +164,7 @@ func TestAfterAStartOfTheMachineFilesAreCheckedOnce(t *testing.T) {
 			s := open(t)
 			d := add(t, s, "x")
 			dir := "packages/sha256/" + LockName(d)
-			put(t, s, dir+"/link.json", `{"version":1,"bootID":"earlier","platform":{"os":"linux"}}`)
+			put(t, s, dir+"/link.json", `{"version":2,"bootID":"earlier","platform":{"os":"linux"}}`)
 			put(t, s, dir+"/files", list)
 			put(t, s, dir+"/root/lib/a", "12345")
 			root := s.Path(dir, "root")
@@ -426,7 +426,7 @@ func TestTheCheckAfterAStartBringsBackNothingThatWasRemoved(t *testing.T) {
 	}
 	digest := "sha256:" + strings.Repeat("a", 64)
 	dir := s.PackageDir(digest)
-	raw := []byte(`{"version":1,"bootID":"another","size":0,"cps":{"x":"<"}}`)
+	raw := []byte(`{"version":2,"bootID":"another","size":0,"cps":{"x":"<"}}`)
 	if err := errors.Join(os.MkdirAll(filepath.Join(dir, "root"), 0o755), os.WriteFile(filepath.Join(dir, "files"), []byte(`{"files":[]}`), 0o644)); err != nil {
 		t.Fatal(err)
 	}

@@ -38,6 +38,13 @@ type LintOptions struct {
 // linked: a line for each kind, with the first of the files that it is about.
 func (s *Survey) Lint(options LintOptions) []string {
 	var found kinds
+	for _, u := range s.unlinkable {
+		if u.why.IR {
+			found.say(u.path, "a compiler's intermediate representation beside the code, which every consumer refuses; build it without -flto, or strip it: objcopy --remove-section='.gnu.lto_*' --remove-section='.gnu.debuglto_*'")
+		} else {
+			found.say(u.path, "every consumer refuses it: %v", u.why)
+		}
+	}
 	linked := s.linked(options.CPS)
 	for _, c := range s.compiled {
 		infos := c.info.Slices
