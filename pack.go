@@ -21,6 +21,7 @@ import (
 	"github.com/ocipkg/ocipkg/internal/layer"
 	"github.com/ocipkg/ocipkg/internal/layout"
 	"github.com/ocipkg/ocipkg/internal/link"
+	"github.com/ocipkg/ocipkg/internal/linkable"
 	"github.com/ocipkg/ocipkg/internal/project"
 	"github.com/ocipkg/ocipkg/internal/reference"
 	"github.com/ocipkg/ocipkg/internal/resolve"
@@ -291,9 +292,35 @@ func (o PackOptions) describe(files []layer.File) (artifact.Spec, error) {
 	if err != nil {
 		return spec, err
 	}
-	spec.Files = files
+	if spec.Files, err = o.withoutScripts(files); err != nil {
+		return spec, err
+	}
 	spec.Complete = func(spec *artifact.Spec) error { return o.complete(spec, file) }
 	return spec, nil
+}
+
+// withoutScripts leaves out linker scripts in the place of shared libraries that
+// lie beside them, such as Debian's libc.so: they name files of one machine, and
+// every consumer refuses them. The library is linked by the name of the script.
+func (o PackOptions) withoutScripts(files []layer.File) ([]layer.File, error) {
+	var left []string
+	tree := layer.FS(files)
+	kept := slices.DeleteFunc(slices.Clone(files), func(f layer.File) bool {
+		beside := func(other layer.File) bool { return strings.HasPrefix(other.Path, f.Path+".") }
+		if path.Ext(f.Path) != ".so" || !f.IsRegular() || !slices.ContainsFunc(files, beside) {
+			return false
+		}
+		found, err := linkable.Check(tree, []layer.File{f}, Platform{})
+		if err != nil || len(found) == 0 || !found[0].Script {
+			return false
+		}
+		left = append(left, f.Path)
+		return true
+	})
+	if len(left) == 0 {
+		return files, nil
+	}
+	return kept, o.tell([]string{derive.Several(left) + ": linker scripts that name files elsewhere, which every consumer refuses: they are left out, and the libraries beside them are linked by their names"})
 }
 
 // complete reads off the files of a package what they are for and how they are

@@ -13,8 +13,9 @@ const arHeaderSize = 60
 
 // member is one file of an archive.
 type member struct {
-	name string
-	s    *source // nil in a thin archive
+	name    string
+	s       *source // nil in a thin archive
+	special bool    // it is the archive's own, such as its index
 }
 
 // content tells what a member holds.
@@ -46,7 +47,7 @@ func eachMember(s *source, visit func(m *member) error) error {
 		if err != nil {
 			return fmt.Errorf("read archive member at offset %d: %w", off, err)
 		}
-		if m != nil {
+		if m != nil && !m.special {
 			if err := visit(m); err != nil {
 				return err
 			}
@@ -61,10 +62,11 @@ type arReader struct {
 	s         *source
 	thin      bool
 	longNames *nameTable // of GNU and COFF archives
+	names     []byte     // theirs
 	header    [arHeaderSize]byte
 }
 
-// member reads the header at off. The member is nil where the archive keeps an index or its names.
+// member reads the header at off. The member is nil where there is only padding.
 func (a *arReader) member(off int64) (m *member, next int64, err error) {
 	if a.s.size-off == 1 { // padding after the last member
 		return nil, a.s.size, nil
@@ -93,19 +95,24 @@ func (a *arReader) member(off int64) (m *member, next int64, err error) {
 	next = off + size + size&1
 	if field == "//" {
 		a.longNames = &nameTable{s: data}
-	}
-	if special {
-		return nil, next, nil
+		if err := a.longNames.load(&a.names); err != nil {
+			return nil, 0, err
+		}
 	}
 	m = &member{s: data}
+	if special {
+		m.name, m.special = field, true
+		return m, next, nil
+	}
 	if length, ok := strings.CutPrefix(field, "#1/"); ok {
 		m, err = bsdMember(data, length)
 	} else {
 		m.name, err = a.name(field)
 	}
-	if err != nil || strings.HasPrefix(m.name, "__.SYMDEF") {
+	if err != nil {
 		return nil, next, err
 	}
+	m.special = strings.HasPrefix(m.name, "__.SYMDEF")
 	return m, next, nil
 }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/ocipkg/ocipkg/internal/jsonstream"
 	"github.com/ocipkg/ocipkg/internal/layer"
 	"github.com/ocipkg/ocipkg/internal/limit"
+	"github.com/ocipkg/ocipkg/internal/linkable"
 	"github.com/ocipkg/ocipkg/internal/store"
 	"github.com/ocipkg/ocipkg/platform"
 )
@@ -142,9 +143,12 @@ func (in *installer) describe(staging string, root *os.Root, pkg *artifact.Packa
 		}
 		link.Derived = link.CPS != nil
 	}
-	var err error
-	if link.Unlinkable, err = findUnlinkable(root, files); err != nil {
-		return err
+	unlinkable, err := linkable.Check(root.FS(), files, link.Platform)
+	if err != nil {
+		return fmt.Errorf("look for what must not come before a linker: %w", err)
+	}
+	if worst := linkable.Worst(unlinkable); worst != nil {
+		link.Unlinkable = &store.Unlinkable{Path: worst.File, Reason: worst.Reason, IR: worst.Intermediate}
 	}
 	if err := makeViews(staging, &link, files); err != nil {
 		return err

@@ -115,10 +115,10 @@ func TestWhatMustNotComeBeforeALinkerIsNotLinked(t *testing.T) {
 		allowed []string
 		good    bool
 	}{
-		{store.Unlinkable{Path: "lib/libz.so", Reason: "it is a linker script"}, nil, false},
-		{store.Unlinkable{Path: "lib/libz.so", Reason: "it is a linker script"}, []string{IRFlag}, false},
-		{store.Unlinkable{Path: "lib/libz.a", Reason: "its member z.o: IR", IR: true}, nil, false},
-		{store.Unlinkable{Path: "lib/libz.a", Reason: "its member z.o: IR", IR: true}, []string{IRFlag}, true},
+		{store.Unlinkable{Path: "lib/libz.so", Reason: "is a linker script"}, nil, false},
+		{store.Unlinkable{Path: "lib/libz.so", Reason: "is a linker script"}, []string{IRFlag}, false},
+		{store.Unlinkable{Path: "lib/libz.a", Reason: "has a member z.o that is IR", IR: true}, nil, false},
+		{store.Unlinkable{Path: "lib/libz.a", Reason: "has a member z.o that is IR", IR: true}, []string{IRFlag}, true},
 	} {
 		p := single("z", archive("@prefix@/lib/libz.a"))
 		p.Unlinkable = &test.bad

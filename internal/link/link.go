@@ -565,11 +565,11 @@ func (p *Package) MayBeLinked(allowFlags []string) error {
 	case bad == nil:
 		return nil
 	case !bad.IR:
-		return errdef.Errorf(errdef.ErrVerification, "link %s: %q in it: %s; have its author leave it out, or put a library in its place", p.Name, bad.Path, bad.Reason)
+		return errdef.Errorf(errdef.ErrVerification, "link %s: its file %q %s; have its author leave it out, or put a library in its place", p.Name, bad.Path, bad.Reason)
 	case slices.Contains(allowFlags, IRFlag):
 		return nil
 	}
-	return errdef.Errorf(errdef.ErrVerification, "link %s: %q in it: %s, whose options the linker runs a compiler and an assembler with: have its author build it without, or strip it (objcopy --remove-section='.gnu.lto_*' --remove-section='.gnu.debuglto_*'); if you trust the package, allow it with --allow-flag=%[4]s, or in ocipkg.toml with allow-flags = [%[4]q] under [trust]", p.Name, bad.Path, bad.Reason, IRFlag)
+	return errdef.Errorf(errdef.ErrVerification, "link %s: its file %q %s, with options of the package: have its author build it without, or strip it (objcopy --remove-section='.gnu.lto_*' --remove-section='.gnu.debuglto_*'); if you trust the package, allow it with --allow-flag=%[4]s, or in ocipkg.toml with allow-flags = [%[4]q] under [trust]", p.Name, bad.Path, bad.Reason, IRFlag)
 }
 
 // checkRoots refuses a store in a directory of which nothing can be written on a line.

@@ -100,15 +100,28 @@ func rpath(argument string) (dir string, ok bool) {
 	return "", false
 }
 
-// LibraryPath says whether a path names a library: an archive, a shared library of any version, an import library.
+// LibraryPath says whether a path names a library: an archive, a shared library of any version, an import library. Hidden
+// files are none.
 func LibraryPath(file string) bool {
 	base := file[strings.LastIndexByte(file, '/')+1:]
+	if base == "" || base[0] == '.' {
+		return false
+	}
 	for _, suffix := range []string{".a", ".so", ".dylib", ".tbd", ".lib", ".dll"} {
 		if strings.HasSuffix(base, suffix) {
 			return true
 		}
 	}
-	return strings.Contains(base, ".so.")
+	_, version, versioned := strings.Cut(base, ".so.")
+	if !versioned {
+		return false
+	}
+	for part := range strings.SplitSeq(version, ".") { // 1.0.2k, and not 6-gdb.py
+		if part == "" || part[0] < '0' || part[0] > '9' {
+			return false
+		}
+	}
+	return true
 }
 
 // Scope is what a flag begins or ends for the libraries that follow it.

@@ -12,6 +12,7 @@ import (
 	"github.com/ocipkg/ocipkg/internal/cps"
 	"github.com/ocipkg/ocipkg/internal/derive"
 	"github.com/ocipkg/ocipkg/internal/layer"
+	"github.com/ocipkg/ocipkg/internal/linkable"
 	"github.com/ocipkg/ocipkg/platform"
 )
 
@@ -38,13 +39,6 @@ type LintOptions struct {
 // linked: a line for each kind, with the first of the files that it is about.
 func (s *Survey) Lint(options LintOptions) []string {
 	var found kinds
-	for _, u := range s.unlinkable {
-		if u.why.IR {
-			found.say(u.path, "a compiler's intermediate representation beside the code, which every consumer refuses; build it without -flto, or strip it: objcopy --remove-section='.gnu.lto_*' --remove-section='.gnu.debuglto_*'")
-		} else {
-			found.say(u.path, "every consumer refuses it: %v", u.why)
-		}
-	}
 	linked := s.linked(options.CPS)
 	for _, c := range s.compiled {
 		infos := c.info.Slices
@@ -72,6 +66,7 @@ func (s *Survey) Lint(options LintOptions) []string {
 			found.say(f.Path, "a hidden file, which is never linked; delete it")
 		}
 	}
+	s.lintUnsafe(options, &found)
 	s.lintNeeds(options, linked, &found)
 	s.lintTexts(&found)
 	lines := append(found.lines(), s.unnamed(options.CPS)...)
@@ -175,15 +170,10 @@ func lintFile(info *binfmt.File, linkable string, linked bool, options LintOptio
 		say("it can be linked on glibc %s or later, as is estimated from what it calls, and not on %s; build it on a system with that, or an older one", linkable, options.MaxGlibc)
 	}
 	switch {
-	case info.SlimLTO:
-		say("code that is there only as a compiler's intermediate representation, which no other compiler or version of it links; build it without -flto, or with -ffat-lto-objects")
 	case info.NonPIC:
 		say("code that is not position-independent, so that it cannot become part of a shared library or, with most compilers, of a program; build it with -fPIC")
 	case info.PIEOnly:
 		say("code for programs alone (-fPIE), which cannot become part of a shared library; build it with -fPIC")
-	}
-	if info.Kind == binfmt.KindThinArchive {
-		say("a thin archive, whose members are other files and not in it; make it without the letter T")
 	}
 	if info.Kind != binfmt.KindShared {
 		return
@@ -198,6 +188,21 @@ func lintFile(info *binfmt.File, linkable string, linked bool, options LintOptio
 		if isBuildPath(dir) {
 			say("it looks for libraries in %s, a path of the machine that it was built on; link it without that -rpath", dir)
 		}
+	}
+}
+
+// lintUnsafe tells of what every consumer refuses who does not trust the package.
+func (s *Survey) lintUnsafe(options LintOptions, found *kinds) {
+	unsafe, err := linkable.Check(layer.FS(s.files), s.files, options.Platform)
+	if err != nil {
+		return // who packs the file says so
+	}
+	for _, f := range unsafe {
+		line := f.Reason + ", so that every consumer refuses the package"
+		if f.Advice != "" {
+			line += "; " + f.Advice
+		}
+		found.say(f.File, "%s", line)
 	}
 }
 

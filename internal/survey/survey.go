@@ -7,7 +7,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"path"
 	"runtime"
 	"slices"
@@ -27,18 +26,10 @@ import (
 type Survey struct {
 	files    []layer.File
 	compiled []compiled
-	// unlinkable are files that linkers may read, and that every consumer refuses.
-	unlinkable []unlinkable
 
 	// elsewhere is the symbols that static libraries do not need of the system's
 	// C and C++ libraries, whatever else these have them for.
 	elsewhere binfmt.Elsewhere
-}
-
-// unlinkable is a file that must not come before a linker, and why.
-type unlinkable struct {
-	path string
-	why  *binfmt.UnlinkableError
 }
 
 // compiled is one compiled file of a package.
@@ -49,7 +40,7 @@ type compiled struct {
 
 // Of reads the compiled files among files.
 func Of(files []layer.File) (*Survey, error) {
-	infos, refused := make([]*binfmt.File, len(files)), make([]*binfmt.UnlinkableError, len(files))
+	infos := make([]*binfmt.File, len(files))
 	var workers errgroup.Group
 	workers.SetLimit(min(runtime.GOMAXPROCS(0), maxWorkers))
 	for i, f := range files {
@@ -59,12 +50,7 @@ func Of(files []layer.File) (*Survey, error) {
 		workers.Go(func() (err error) {
 			infos[i], err = Inspect(f.Source())
 			if errors.Is(err, binfmt.ErrNotBinary) || errors.Is(err, binfmt.ErrMalformed) {
-				infos[i], err = nil, nil // a header, say; or damaged
-			}
-			if err == nil && binfmt.MayBeLinked(f.Path) {
-				if err = checkLinkable(f.Source()); errors.As(err, &refused[i]) {
-					err = nil
-				}
+				infos[i], err = nil, nil // a header, say; or damaged, which the linker tells better
 			}
 			return err
 		})
@@ -77,9 +63,6 @@ func Of(files []layer.File) (*Survey, error) {
 		if info != nil {
 			s.compiled = append(s.compiled, compiled{files[i].Path, info})
 			s.elsewhere.AddFile(info)
-		}
-		if told := info != nil && (info.SlimLTO || info.Kind == binfmt.KindThinArchive); refused[i] != nil && !told {
-			s.unlinkable = append(s.unlinkable, unlinkable{files[i].Path, refused[i]})
 		}
 	}
 	for _, c := range s.compiled {
@@ -111,27 +94,17 @@ func (s *Survey) LinkedWith(document *cps.Package, requires []string) {
 const maxWorkers = 4
 
 // Inspect reads a file of this machine, with the errors of [binfmt.Inspect].
-func Inspect(name string) (info *binfmt.File, err error) {
-	err = read(name, func(f io.ReaderAt, size int64) error {
-		info, err = binfmt.Inspect(f, size)
-		return err
-	})
-	return info, err
-}
-
-func checkLinkable(name string) error { return read(name, binfmt.CheckLinkable) }
-
-func read(name string, how func(f io.ReaderAt, size int64) error) error {
+func Inspect(name string) (*binfmt.File, error) {
 	f, err := rawfile.Open(name)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer f.Close()
 	size, err := f.Size()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return how(f, size)
+	return binfmt.Inspect(f, size)
 }
 
 // Platform gives what the files are for together: given, which is zero when

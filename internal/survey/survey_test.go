@@ -159,7 +159,7 @@ func TestLintNamesTheFileAndWhatIsWrongWithIt(t *testing.T) {
 		{"a run path of its own", nil, strings.Replace(shared, "%s", "'-Wl,-soname,libf.so.1,-rpath,$ORIGIN/../lib:/usr/lib/x'", 1), LintOptions{}, ""},
 		{"an install name below @rpath", map[string]string{"libadd.dylib": "macho-amd64-dylib"}, "", LintOptions{}, ""},
 		{"code that is not position-independent", map[string]string{"a.o": "elf-amd64-nopic"}, "", LintOptions{Platform: amd64}, "a.o: code that is not position-independent"},
-		{"intermediate representation", map[string]string{"a.o": "elf-amd64-slim-lto"}, "", LintOptions{}, "a.o: code that is there only as a compiler's intermediate representation"},
+		{"intermediate representation", map[string]string{"a.o": "elf-amd64-slim-lto"}, "", LintOptions{}, "a.o: holds the intermediate representation of a compiler, GCC's"},
 		{"a file of another platform", map[string]string{"a.o": "elf-aarch64-linux-gnu", "b.o": "macho-arm64"}, "", LintOptions{}, "b.o: for another platform, darwin/arm64"},
 		{"a link that dangles", nil, "echo > a.h && ln -s b.h c.h", LintOptions{}, "c.h (to b.h): a link to what is not in the package"},
 		{"documentation that dangles", nil, "mkdir -p usr/share/doc/a && ln -s ../b/NEWS usr/share/doc/a/NEWS && echo > a.h", LintOptions{}, ""},
@@ -174,7 +174,7 @@ func TestLintNamesTheFileAndWhatIsWrongWithIt(t *testing.T) {
 		{"what musl does not have", nil, archive("int fcntl64(int), open64(int), mseal(int), qsort_r(int), gnu_get_libc_version(void); int f(void) { return fcntl64(0) + open64(0) + mseal(0) + qsort_r(0) + gnu_get_libc_version(); }"),
 			LintOptions{Platform: parse(t, "linux/any musl")}, "liba.a: it needs fcntl64, gnu_get_libc_version, mseal and 1 more symbols of glibc, which musl does not have"},
 		{"what musl has", nil, archive("unsigned long strlen(const char *), strlcpy(char *, const char *, unsigned long); char b[2]; int f(void) { return strlcpy(b, b, strlen(b)); }"), LintOptions{Platform: parse(t, "linux/any musl")}, ""},
-		{"a thin archive", nil, "printf 'int f;' > a.c && cc -c a.c && ar rcsT liba.a a.o && rm a.c", LintOptions{}, "liba.a: a thin archive"},
+		{"a thin archive", nil, "printf 'int f;' > a.c && cc -c a.c && ar rcsT liba.a a.o && rm a.c", LintOptions{}, "liba.a: is a thin archive"},
 		{"a path of the build", nil, "echo > a.h", LintOptions{CPS: withFlags("-L/home/ci/lib", "-L@prefix@/lib", "-L/usr/lib/x")}, "the link description names /home/ci/lib"},
 	} {
 		s := tree(t, c.files, c.command)
@@ -209,7 +209,7 @@ func TestNamesThatSharedLibrariesLackAreToldOnOneLine(t *testing.T) {
 		c := &cps.Component{Type: cps.Dylib}
 		c.Location, c.Soname = "@prefix@/"+location, soname
 		document.Components[name] = c
-		command += "; echo > " + location
+		command += "; : > " + location
 	}
 	add("a", "lib/liba.so", "liba.so.1")
 	add("b", "lib/libb.so.2.0", "libb.so.2")
