@@ -336,6 +336,15 @@ Cflags: -I/elsewhere/include/bar -I/nowhere
 	return fsys
 }
 
+// Debian's libpng.pc is a link to libpng16.pc, and pkg-config knows both.
+func TestALinkToAModuleIsAModuleOfItsVersion(t *testing.T) {
+	t.Parallel()
+	p := derive(t, pcTree(), Options{Name: "own", Version: "2"})
+	if got := p.Components["baz"].PkgConfig; got == nil || got.Version != "2.0" || got.Description != "another" {
+		t.Errorf("baz.pc is a link to bar.pc, and says %+v", got)
+	}
+}
+
 func TestModulesAreMovedToThePackage(t *testing.T) {
 	var warnings []string
 	p := derive(t, pcTree(), Options{Warn: func(s string) { warnings = append(warnings, s) }})

@@ -42,7 +42,7 @@ func (d *derivation) fromModules() error {
 	}
 	for _, m := range modules {
 		if m.aliasOf != "" {
-			alias := &cps.Component{Type: cps.Interface}
+			alias := &cps.Component{Type: cps.Interface, PkgConfig: m.description()}
 			alias.Requires = []string{":" + m.aliasOf}
 			d.result.AddTwins(m.ID, alias, nil)
 		}
@@ -144,7 +144,7 @@ func (d *derivation) indexSearchPath(m *module) error {
 
 func (d *derivation) addModule(m *module, tree moduleTree) {
 	static, shared := m.Components(tree)
-	description := &cps.PkgConfig{Name: m.Name, Description: m.Description, URL: m.URL, Version: m.Version, Variables: m.Variables, Fields: m.Fields}
+	description := m.description()
 	for _, c := range []*cps.Component{static, shared} {
 		if c == nil {
 			continue
@@ -166,6 +166,11 @@ func (d *derivation) addModule(m *module, tree moduleTree) {
 		shared = nil
 	}
 	m.component = d.result.AddTwins(componentName(m.ID), static, shared)
+}
+
+// description is what the module's file says beside how to link.
+func (m *module) description() *cps.PkgConfig {
+	return &cps.PkgConfig{Name: m.Name, Description: m.Description, URL: m.URL, Version: m.Version, Variables: m.Variables, Fields: m.Fields}
 }
 
 func appendMissing(list, more []string) []string {
