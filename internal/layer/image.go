@@ -15,6 +15,19 @@ import (
 	"github.com/ocipkg/ocipkg/internal/errdef"
 )
 
+// checkGlobal refuses a header for all entries that follow, where it says what they
+// are: other readers of the archive would make other files of them. What the rest
+// of it says, of times and owners, is not read.
+// https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html#tag_20_94_13_03
+func checkGlobal(records map[string]string) error {
+	for key, value := range records {
+		if value != "" && slices.Contains([]string{"path", "linkpath", "size"}, key) || strings.HasPrefix(key, "GNU.sparse.") {
+			return errdef.Errorf(errdef.ErrVerification, "the layer has a global header with the key %q, which says for all files at once what each says for itself", key)
+		}
+	}
+	return nil
+}
+
 // Apply unpacks a layer of a package whose content no config lists, on top of
 // the layers before it: later entries replace earlier ones, and whiteouts, as
 // https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md#whiteouts
@@ -24,7 +37,10 @@ func (t *Tree) Apply(ctx context.Context, r io.Reader, compression Compression, 
 	return t.readEntries(ctx, r, compression, func(header *tar.Header, content io.Reader) error {
 		name := strings.TrimPrefix(path.Clean(header.Name), "/")
 		root := name == "." || name == ""
-		if root && header.Typeflag == tar.TypeDir || header.Typeflag == tar.TypeXGlobalHeader {
+		if header.Typeflag == tar.TypeXGlobalHeader {
+			return checkGlobal(header.PAXRecords)
+		}
+		if root && header.Typeflag == tar.TypeDir {
 			return nil
 		}
 		if err := checkPath(name, t.limits); err != nil {

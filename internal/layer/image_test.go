@@ -146,6 +146,15 @@ func TestADirectoryIsEmptiedOnceForALayer(t *testing.T) {
 	}
 }
 
+func TestAGlobalHeaderThatSaysWhatFilesAreIsRefused(t *testing.T) {
+	for key, refused := range map[string]bool{"path": true, "size": true, "comment": false, "mtime": false} {
+		_, err := applyAll(t, []entry{{name: "pax", kind: tar.TypeXGlobalHeader, pax: map[string]string{key: "1"}}, file("a", "")})
+		if refused != errors.Is(err, errdef.ErrVerification) || refused && !strings.Contains(err.Error(), key) {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
+}
+
 func TestHardLinksOfALayerAreCopiesWhereThereAreNoLinks(t *testing.T) {
 	linkWithin = func(*os.Root, string, string) error { return syscall.EPERM }
 	t.Cleanup(func() { linkWithin = (*os.Root).Link })

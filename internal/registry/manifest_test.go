@@ -277,3 +277,23 @@ func TestWarningsOfARegistryAreShownOnce(t *testing.T) {
 	}
 	told.want(t, s.host+" says: goes away on Monday", s.host+" says: evil [31m line")
 }
+
+func TestWhereHeadIsNotAnsweredGetTells(t *testing.T) {
+	for _, status := range []int{404, 405, 501} {
+		handlers := keeper(unprotected)
+		handlers["HEAD /v2/"] = answer(status, "")
+		s := serve(t, handlers)
+		r := repo(t, s.host, Options{})
+		if how, err := r.PushBlob(t.Context(), blobOf("content"), nil, opener("content")); how != Sent || err != nil {
+			t.Errorf("%d: %v, %v", status, how, err)
+		}
+		if err := r.PushManifest(t.Context(), manifestOf(odd), []byte(odd), "1"); err != nil {
+			t.Errorf("%d: %v", status, err)
+		}
+		if desc, err := r.Resolve(t.Context(), "1"); err != nil || desc.Digest != manifestOf(odd).Digest {
+			t.Errorf("%d: %v, %v", status, desc, err)
+		}
+		_, err := r.Resolve(t.Context(), "none")
+		wantError(t, err, errdef.ErrNotFound, s.host+"/acme/foo:none")
+	}
+}

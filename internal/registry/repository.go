@@ -114,6 +114,12 @@ func (r *Repository) Writing(ctx context.Context) context.Context {
 // tells.
 func (r *Repository) Resolve(ctx context.Context, tag string) (ocispec.Descriptor, error) {
 	resp, err := r.ask(ctx, http.MethodHead, "manifests/"+tag, acceptManifests())
+	if noHead(err) { // or there is none of that tag
+		desc, _, getErr := r.Find(ctx, tag)
+		if getErr == nil || ctx.Err() != nil || statusOf(err) != http.StatusNotFound {
+			return desc, getErr
+		}
+	}
 	if err != nil {
 		return ocispec.Descriptor{}, r.explain("look up "+r.name+":"+tag, err)
 	}
@@ -123,6 +129,12 @@ func (r *Repository) Resolve(ctx context.Context, tag string) (ocispec.Descripto
 		desc, _, err = r.Manifest(ctx, tag)
 	}
 	return desc, err
+}
+
+// noHead reports whether an answer to HEAD is one that some servers, and proxies
+// before them, give whatever they have: of those a GET tells.
+func noHead(err error) bool {
+	return slices.Contains([]int{http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented}, statusOf(err))
 }
 
 // namedDigest gives the digest that an answer says its content has; empty when
@@ -257,7 +269,7 @@ func (r *Repository) missing(ctx context.Context, name string) error {
 // Exists tells whether the registry has the blob or manifest of desc.
 func (r *Repository) Exists(ctx context.Context, desc ocispec.Descriptor) (bool, error) {
 	resp, err := r.ask(ctx, http.MethodHead, pathOf(desc), nil)
-	if statusOf(err) == http.StatusNotFound {
+	if noHead(err) { // or it is not there, and in either case to be brought
 		return false, nil
 	}
 	if err != nil {
