@@ -144,7 +144,7 @@ func TestABindingOfZstdIsBuiltByGo(t *testing.T) {
 	}
 	u := newUser(t, "testdata/zstd", program.Options{Privileged: true, Path: []string{filepath.Dir(tool)}}, "zstd")
 	u.Env = append(u.Env, "GOCACHE="+program.GoCache(t), "GOTOOLCHAIN=local", "GOTELEMETRY=off",
-		"CGO_CFLAGS=-O2 -g -DHOME="+filepath.Base(u.Home)) // Go's cache tells no two stores apart
+		"CGO_CFLAGS=-O2 -g -DHOME="+filepath.Base(filepath.Dir(u.Home))) // Go's cache tells no two stores apart
 	for _, name := range []string{"GOMODCACHE", "GOPROXY", "GONOSUMDB"} {
 		value, err := exec.Command(tool, "env", name).Output()
 		if err != nil {
